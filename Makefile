@@ -1,0 +1,35 @@
+# Everything for working on Duologue on one machine. `make` alone lists the targets.
+
+PYTHON := .venv/bin/python
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test check routes reset
+
+# What `make demo` is given; each may be left out.
+export PROMPT VOICE_A VOICE_B IMAGE_A IMAGE_B BACKGROUND
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 10
+
+setup:  ## bring what is missing: Python packages, the Firebase CLI, Java, FFmpeg, fonts
+	@python3 -m local.setup
+
+run: setup  ## start the whole cloud on this machine; Ctrl-C stops it and keeps its data
+	@$(PYTHON) -m local.cloud run
+
+demo: setup  ## make a video through the running cloud (PROMPT= VOICE_A= VOICE_B= IMAGE_A= IMAGE_B= BACKGROUND=)
+	@$(PYTHON) -m local.demo
+
+test: setup  ## all tests, on the real parts
+	@$(PYTHON) -m pytest
+
+check: setup  ## format, lint, types, and the tests that need no cloud
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m mypy functions gpu_runner local tests bench
+	@$(PYTHON) -m pytest -m "not cloud"
+
+routes: setup  ## write firebase.json's rewrites and the API description from the route table
+	@$(PYTHON) -m local.routes
+
+reset: setup  ## forget the local cloud's data
+	@$(PYTHON) -m local.cloud reset

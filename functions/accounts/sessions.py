@@ -1,0 +1,64 @@
+"""Our session tokens: JWTs signed with HS256, each valid for an hour."""
+
+import hashlib
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from gcp.errors import Unauthenticated
+
+LIFETIME = timedelta(seconds=3600)
+_ISSUER = "duologue"
+_AUDIENCE = "duologue-api"
+# Instances' clocks differ a little; without it a token issued by one is refused by another as not yet valid.
+_LEEWAY = timedelta(seconds=30)
+
+
+class Session(NamedTuple):
+    """Who signed in, and when they last proved it with a password."""
+
+    user_id: str
+    signed_in_at: datetime
+
+
+def issue_session(user_id: str, secrets: Sequence[str], *, now: datetime, signed_in_at: datetime | None = None) -> str:
+    """A token signed with the current key. `signed_in_at` is carried over by a refresh, and is now for a sign-in."""
+    # Deferred: PyJWT brings cryptography along, which a public read does not need.
+    import jwt
+
+    claims = {
+        "iss": _ISSUER,
+        "aud": _AUDIENCE,
+        "sub": user_id,
+        "iat": now,
+        "exp": now + LIFETIME,
+        "jti": uuid.uuid4().hex,
+        "auth_time": int((signed_in_at or now).timestamp()),
+    }
+    return jwt.encode(claims, secrets[0], algorithm="HS256", headers={"kid": key_id(secrets[0])})
+
+
+def verify_session(token: str, secrets: Sequence[str]) -> Session:
+    """The session of a token that one of the keys signed. Raises Unauthenticated for every other token."""
+    import jwt
+
+    try:
+        secret = {key_id(secret): secret for secret in secrets}[str(jwt.get_unverified_header(token).get("kid"))]
+        claims = jwt.decode(
+            token,
+            secret,
+            algorithms=["HS256"],
+            audience=_AUDIENCE,
+            issuer=_ISSUER,
+            leeway=_LEEWAY,
+            options={"require": ["exp", "iat", "sub", "jti", "aud", "iss", "auth_time"]},
+        )
+        return Session(claims["sub"], datetime.fromtimestamp(int(claims["auth_time"]), UTC))
+    except (jwt.InvalidTokenError, KeyError, ValueError, TypeError) as error:
+        raise Unauthenticated from error
+
+
+def key_id(secret: str) -> str:
+    """The name of a key in a token's header; it tells nothing about the key."""
+    return hashlib.sha256(b"key id of " + secret.encode()).hexdigest()[:16]

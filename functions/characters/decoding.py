@@ -1,0 +1,94 @@
+"""The process in which uploads are decoded: `python -P -m characters.decoding`, started anew for each request.
+
+Decoders are written in C and are fed by strangers. What goes wrong in here ends this process and nothing else: it has
+no secrets in its environment, little memory and time, and can open neither a file nor a socket.
+
+On standard input and output stand frames: four bytes with the length of a JSON header (big endian), the header, then
+as many bytes as its `sizeBytes` says. In: `kind` is "recording" or "picture". Out, one for each frame in, in order:
+`refusal` is null or says why there is no result; a recording's frame has `durationSeconds` and `wasCut` besides.
+"""
+
+import importlib
+import json
+import resource
+import signal
+import struct
+import sys
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+Frame = tuple[dict[str, Any], bytes]
+
+CPU_SECONDS = 25
+WALL_SECONDS = 40
+# The libraries alone take 210 MB of addresses; a picture of 40 million pixels with transparency takes four bytes for
+# each, twice while it is scaled.
+ADDRESS_SPACE_BYTES = 704 * 1024 * 1024
+
+_LENGTH = struct.Struct(">I")
+
+
+def pack_frame(header: dict[str, Any], content: bytes = b"") -> bytes:
+    encoded = json.dumps(header | {"sizeBytes": len(content)}).encode()
+    return _LENGTH.pack(len(encoded)) + encoded + content
+
+
+def read_frames(source: BinaryIO) -> Iterator[Frame]:
+    """The frames that are there in full; an unfinished one at the end is left out."""
+    while len(length := source.read(_LENGTH.size)) == _LENGTH.size:
+        (header_bytes,) = _LENGTH.unpack(length)
+        encoded = source.read(header_bytes)
+        if len(encoded) < header_bytes:
+            return
+        header = json.loads(encoded)
+        content = source.read(header["sizeBytes"])
+        if len(content) < header["sizeBytes"]:
+            return
+        yield header, content
+
+
+def decode(kind: str, content: bytes) -> bytes:
+    """The frame that answers one upload."""
+    # In here, because the parent imports this module for its frames and must not load the decoders.
+    from characters.clip import make_clip
+    from characters.picture import make_picture
+    from characters.refusals import UploadRefused
+
+    try:
+        if kind == "picture":
+            return pack_frame({"refusal": None}, make_picture(content))
+        clip = make_clip(content)
+    except UploadRefused as refused:
+        return pack_frame({"refusal": str(refused)})
+    except MemoryError:
+        return pack_frame({"refusal": "The file takes too much memory to decode."})
+    header = {"refusal": None, "durationSeconds": clip.duration_seconds, "wasCut": clip.was_cut}
+    return pack_frame(header, clip.wav)
+
+
+def limit_process() -> None:
+    """The process can do no more than compute for a while: no new file, socket, core dump, and little memory."""
+    # Every module that decoding needs is loaded before files can no longer be opened.
+    for name in ("characters.clip", "characters.picture"):
+        importlib.import_module(name)
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    # A descriptor's number is less than the limit: the three standard ones are all that there can be.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+    # Ends this process even when its parent died and cannot.
+    signal.alarm(WALL_SECONDS)
+
+
+def main() -> int:
+    limit_process()
+    for header, content in read_frames(sys.stdin.buffer):
+        sys.stdout.buffer.write(decode(header["kind"], content))
+        # One by one, so that the parent sees at which upload this process ended.
+        sys.stdout.buffer.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

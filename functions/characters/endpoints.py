@@ -1,0 +1,205 @@
+"""Characters: making, changing, listing, starring."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from characters.character import (
+    MAX_IMAGES,
+    Character,
+    CharacterAnswer,
+    CharacterChanges,
+    CharacterForm,
+    VoiceConfig,
+    check_image_count,
+    output_prefix_of,
+    require_owned,
+    require_visible,
+)
+from gcp.endpoint import Call, endpoint
+from gcp.errors import ValidationFailed
+from gcp.models import Answer, NoBody
+from gcp.page import page_limit
+from gcp.settings import settings
+
+if TYPE_CHECKING:
+    from characters.uploads import Stored, Uploads
+
+
+class CharacterDeleted(Answer):
+    message: str
+    deleted_files: tuple[str, ...]
+
+
+class CharacterStarred(Answer):
+    success: bool = True
+    message: str
+    character_id: str
+    starred: int
+    is_starred: bool
+
+
+@endpoint(answer=list[CharacterAnswer])
+def list_characters(call: Call[NoBody]) -> list[CharacterAnswer]:
+    """GET /api/characters, anyone: the public characters, newest first, `limit` of them (1 to 100). 401, 422."""
+    from characters.store import list_public_characters
+    from gcp.clients import firestore
+
+    return _answers(call, list_public_characters(firestore(), limit=page_limit(call.query)))
+
+
+@endpoint(answer=list[CharacterAnswer])
+def list_my_characters(call: Call[NoBody]) -> list[CharacterAnswer]:
+    """GET /api/my-characters, the user: the caller's own, newest first, `limit` of them (1 to 100). 401, 422."""
+    from characters.store import list_characters_of
+    from gcp.clients import firestore
+
+    return _answers(call, list_characters_of(firestore(), call.caller.id, limit=page_limit(call.query)))
+
+
+@endpoint(answer=CharacterAnswer)
+def get_character(call: Call[NoBody]) -> CharacterAnswer:
+    """GET /api/characters/{characterId}, anyone who may see it: one character. 401, 404."""
+    from characters.store import find_character
+    from gcp.clients import firestore
+
+    viewer_id = call.user.id if call.user else None
+    return _answer(call, require_visible(find_character(firestore(), call.path["characterId"]), viewer_id))
+
+
+@endpoint(body=CharacterForm, answer=CharacterAnswer)
+def create_character(call: Call[CharacterForm]) -> CharacterAnswer:
+    """POST /api/characters/complete, the user: a character of a recording and 1 to 10 pictures. 401, 413, 422, 503."""
+    from characters.store import write_new_character
+    from characters.uploads import Uploads, require_one_recording
+    from gcp.clients import firestore
+
+    form = call.body
+    recording = require_one_recording(call.files)
+    uploads = Uploads(recording=recording, pictures=call.files.get("imageFiles", ()), pictures_field="imageFiles")
+    if not 1 <= len(uploads.pictures) <= MAX_IMAGES:
+        raise ValidationFailed.of(
+            "imageFiles", f"{len(uploads.pictures)} pictures were sent; 1 to {MAX_IMAGES} are taken."
+        )
+    stored = _store(call, uploads, form.ref_text)
+    assert stored.recording is not None
+    now = datetime.now(UTC)
+    character = Character(
+        id=uuid.uuid4().hex,
+        display_name=form.display_name,
+        config=VoiceConfig(**form.model_dump(include=set(VoiceConfig.model_fields))),
+        recording=stored.recording,
+        images={str(key): name for key, name in enumerate(stored.pictures)},
+        next_image_key=len(stored.pictures),
+        output_prefix=output_prefix_of(form.display_name),
+        owner_id=call.caller.id,
+        owner_name=call.caller.name,
+        created_at=now,
+        updated_at=now,
+    )
+    write_new_character(firestore(), character)
+    return _answer(call, character)
+
+
+@endpoint(body=CharacterChanges, answer=CharacterAnswer)
+def update_character(call: Call[CharacterChanges]) -> CharacterAnswer:
+    """PUT /api/characters/{characterId}, its owner: the changed character. 401, 403, 404, 413, 422, 503."""
+    from characters.store import change_character, find_character
+    from characters.uploads import Uploads, find_recording
+    from gcp.clients import firestore
+
+    uploads = Uploads(
+        recording=find_recording(call.files),
+        pictures=call.files.get("newImageFiles", ()),
+        pictures_field="newImageFiles",
+    )
+    # Decided again in the transaction; now it spares a stranger's uploads the decoding.
+    before = require_owned(find_character(firestore(), call.path["characterId"]), call.caller.id)
+    check_image_count(before, call.body, added=len(uploads.pictures))
+    stored = _store(call, uploads, call.body.ref_text)
+    character = change_character(
+        firestore(),
+        before.id,
+        call.caller.id,
+        call.body,
+        recording=stored.recording,
+        pictures=stored.pictures,
+        now=datetime.now(UTC),
+    )
+    return _answer(call, character)
+
+
+@endpoint(answer=CharacterDeleted)
+def delete_character(call: Call[NoBody]) -> CharacterDeleted:
+    """DELETE /api/characters/{characterId}, its owner: gone; older videos and running ones stay. 401, 403, 404."""
+    from characters.store import remove_character
+    from gcp.clients import firestore
+
+    character = remove_character(firestore(), call.path["characterId"], call.caller.id, now=datetime.now(UTC))
+    return CharacterDeleted(
+        message=f"Character '{character.id}' deleted successfully", deleted_files=character.object_names
+    )
+
+
+@endpoint(answer=CharacterStarred)
+def star_character(call: Call[NoBody]) -> CharacterStarred:
+    """POST /api/characters/{characterId}/star, the user: starred, once however often. 401, 404."""
+    return _set_star(call, is_starred=True)
+
+
+@endpoint(answer=CharacterStarred)
+def unstar_character(call: Call[NoBody]) -> CharacterStarred:
+    """DELETE /api/characters/{characterId}/star, the user: starred no longer. 401, 404."""
+    return _set_star(call, is_starred=False)
+
+
+def _set_star(call: Call[NoBody], *, is_starred: bool) -> CharacterStarred:
+    from characters.stars import set_star
+    from gcp.clients import firestore
+
+    character = set_star(
+        firestore(), call.caller.id, call.path["characterId"], is_starred=is_starred, now=datetime.now(UTC)
+    )
+    return CharacterStarred(
+        message=f"Character {'starred' if is_starred else 'unstarred'} successfully",
+        character_id=character.id,
+        starred=character.starred,
+        is_starred=is_starred,
+    )
+
+
+def _store(call: Call[Any], uploads: "Uploads", ref_text: str | None) -> "Stored":
+    from characters.uploads import Stored, decode_uploads, store_uploads
+
+    if not uploads.items:
+        return Stored(None, ())
+    decoded = decode_uploads(uploads)
+    # Deferred: nothing is written for uploads that are refused.
+    from gcp.clients import media_bucket
+
+    return store_uploads(media_bucket(), owner_id=call.caller.id, decoded=decoded, ref_text=ref_text or "")
+
+
+def _answer(call: Call[Any], character: Character) -> CharacterAnswer:
+    return _answers(call, [character])[0]
+
+
+def _answers(call: Call[Any], characters: Sequence[Character]) -> list[CharacterAnswer]:
+    """The characters as the caller sees them, with one read of the caller's stars."""
+    from characters.stars import starred_among
+    from gcp.clients import firestore
+
+    viewer_id = call.user.id if call.user else None
+    starred = starred_among(firestore(), viewer_id, characters)
+    now = datetime.now(UTC)
+    return [
+        CharacterAnswer.of(
+            character,
+            viewer_id=viewer_id,
+            is_starred=character.id in starred,
+            secrets=settings().jwt_secrets,
+            now=now,
+        )
+        for character in characters
+    ]

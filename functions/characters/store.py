@@ -1,0 +1,134 @@
+"""The documents `characters/{characterId}`, and `mediaDeletions/{deletionId}` for what they no longer need.
+
+A video that is being made works from a snapshot, which names a character's objects. Objects are therefore never
+deleted with their character but listed for the sweep, which deletes them when no unfinished job can need them: later
+than contracts.video_job.DEADLINE after `createdAt`.
+"""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from characters.character import (
+    Character,
+    CharacterChanges,
+    Recording,
+    apply_changes,
+    is_character_id,
+    require_owned,
+)
+from contracts.message import Message
+from gcp.transactions import transact
+
+if TYPE_CHECKING:
+    from google.cloud.firestore import Client, DocumentReference, DocumentSnapshot, Transaction
+
+
+class MediaDeletion(Message):
+    """Objects that nothing stored names any more."""
+
+    object_names: tuple[str, ...]
+    owner_id: str
+    created_at: datetime
+
+
+def find_character(db: "Client", character_id: str, *, transaction: "Transaction | None" = None) -> Character | None:
+    """The character of that id, None for an id that is no character's."""
+    if not is_character_id(character_id):
+        return None
+    return _character(_reference(db, character_id).get(transaction=transaction))
+
+
+def find_characters(
+    db: "Client", ids: Iterable[str], *, transaction: "Transaction | None" = None
+) -> dict[str, Character]:
+    """The characters of these ids, read at once; those that are not there are absent."""
+    references = [_reference(db, each) for each in dict.fromkeys(ids) if is_character_id(each)]
+    found = (_character(document) for document in db.get_all(references, transaction=transaction)) if references else ()
+    return {character.id: character for character in found if character}
+
+
+def list_public_characters(db: "Client", *, limit: int) -> list[Character]:
+    """The characters that everybody may use, newest first."""
+    return _newest(db, "hidden", False, limit)
+
+
+def list_characters_of(db: "Client", owner_id: str, *, limit: int) -> list[Character]:
+    """A user's own characters, newest first."""
+    return _newest(db, "ownerId", owner_id, limit)
+
+
+def write_new_character(db: "Client", character: Character) -> None:
+    """The character is stored. Its objects are in the bucket already, so that nobody sees a character without them."""
+    _reference(db, character.id).create(_document(character))
+
+
+def change_character(
+    db: "Client",
+    character_id: str,
+    user_id: str,
+    changes: CharacterChanges,
+    *,
+    recording: Recording | None,
+    pictures: Sequence[str],
+    now: datetime,
+) -> Character:
+    """The character as changed and stored. What it was made of before is listed for deletion.
+
+    Raises NotFound, Forbidden, ValidationFailed and Unavailable.
+    """
+
+    def change(transaction: "Transaction") -> Character:
+        before = require_owned(find_character(db, character_id, transaction=transaction), user_id)
+        after = apply_changes(before, changes, recording=recording, pictures=pictures, now=now)
+        transaction.set(_reference(db, character_id), _document(after))
+        unused = tuple(name for name in before.object_names if name not in after.object_names)
+        if unused:
+            deletion = MediaDeletion(object_names=unused, owner_id=user_id, created_at=now)
+            _write_deletion(transaction, db, f"{character_id}_{uuid.uuid4().hex}", deletion)
+        return after
+
+    return transact(db, change)
+
+
+def remove_character(db: "Client", character_id: str, user_id: str, *, now: datetime) -> Character:
+    """The character that is stored no longer; its objects are listed for deletion.
+
+    Raises NotFound, Forbidden and Unavailable.
+    """
+
+    def remove(transaction: "Transaction") -> Character:
+        character = require_owned(find_character(db, character_id, transaction=transaction), user_id)
+        transaction.delete(_reference(db, character_id))
+        deletion = MediaDeletion(object_names=character.object_names, owner_id=user_id, created_at=now)
+        _write_deletion(transaction, db, character_id, deletion)
+        return character
+
+    return transact(db, remove)
+
+
+def _newest(db: "Client", field: str, value: str | bool, limit: int) -> list[Character]:
+    # Deferred: whoever has a client has loaded them.
+    from google.cloud.firestore import FieldFilter, Query
+
+    query = db.collection("characters").where(filter=FieldFilter(field, "==", value))
+    documents = query.order_by("createdAt", direction=Query.DESCENDING).limit(limit).stream()
+    return [character for document in documents if (character := _character(document))]
+
+
+def _write_deletion(transaction: "Transaction", db: "Client", deletion_id: str, deletion: MediaDeletion) -> None:
+    transaction.set(db.document("mediaDeletions", deletion_id), deletion.to_document())
+
+
+def _reference(db: "Client", character_id: str) -> "DocumentReference":
+    return db.document("characters", character_id)
+
+
+def _character(document: "DocumentSnapshot[Any]") -> Character | None:
+    fields = document.to_dict()
+    return Character.model_validate(fields | {"id": document.id}) if fields is not None else None
+
+
+def _document(character: Character) -> dict[str, object]:
+    return {name: value for name, value in character.to_document().items() if name != "id"}

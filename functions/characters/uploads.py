@@ -1,0 +1,180 @@
+"""The files of a form: checked, decoded in a process of their own, written to the bucket under new names."""
+
+import io
+import math
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from characters.character import Recording
+from characters.decoding import WALL_SECONDS, pack_frame, read_frames
+from contracts.media_paths import picture_object, recording_object
+from gcp import log
+from gcp.errors import Detail, Unavailable, ValidationFailed
+
+if TYPE_CHECKING:
+    from google.cloud.storage import Bucket
+
+_MIB = 1024 * 1024
+MAX_RECORDING_BYTES = 20 * _MIB
+MAX_PICTURE_BYTES = 5 * _MIB
+
+_FUNCTIONS_DIR = Path(__file__).resolve().parent.parent
+# What Python and its packages need to start (the buildpack installs packages into the user base), and no secret.
+_PASSED_ON = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONUSERBASE")
+_UNFINISHED = "The file cannot be decoded within the limits of time and memory."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uploads:
+    """The files of one form. `pictures_field` is what the form calls the pictures."""
+
+    recording: bytes | None = None
+    pictures: Sequence[bytes] = ()
+    pictures_field: str
+
+    @property
+    def items(self) -> Sequence[tuple[tuple[str | int, ...], str, bytes]]:
+        """Each file: its place in the form, its kind and content."""
+        recording = [(("audioFile",), "recording", self.recording)] if self.recording is not None else []
+        pictures = [((self.pictures_field, index), "picture", each) for index, each in enumerate(self.pictures)]
+        return [*recording, *pictures]
+
+
+class DecodedRecording(NamedTuple):
+    wav: bytes
+    duration_seconds: float
+    was_cut: bool
+
+
+class Decoded(NamedTuple):
+    """The files as they are stored: WAV and PNG."""
+
+    recording: DecodedRecording | None
+    pictures: tuple[bytes, ...]
+
+
+class Stored(NamedTuple):
+    """The objects that were written."""
+
+    recording: Recording | None
+    pictures: tuple[str, ...]
+
+
+def require_one_recording(files: Mapping[str, Sequence[bytes]]) -> bytes:
+    """The form's only `audioFile`. Raises ValidationFailed."""
+    recording = find_recording(files)
+    if recording is None:
+        raise ValidationFailed.of("audioFile", "A recording of the voice is required.", kind="missing")
+    return recording
+
+
+def find_recording(files: Mapping[str, Sequence[bytes]]) -> bytes | None:
+    """The form's `audioFile`, None when it has none. Raises ValidationFailed when it has several."""
+    recordings = files.get("audioFile", ())
+    if len(recordings) > 1:
+        raise ValidationFailed.of("audioFile", f"The form has {len(recordings)} recordings; exactly one is taken.")
+    return recordings[0] if recordings else None
+
+
+def decode_uploads(uploads: Uploads) -> Decoded:
+    """The files, decoded. Raises ValidationFailed with one entry for each file that is not taken."""
+    if not uploads.items:
+        return Decoded(None, ())
+    _raise_refusals([_size_refusal(place, kind, content) for place, kind, content in uploads.items])
+    frames = list(read_frames(io.BytesIO(_run_decoder(uploads))))
+    # The decoder ended at the first file that it gave no answer for; those after it were not looked at.
+    answers = frames if len(frames) == len(uploads.items) else [*frames, ({"refusal": _UNFINISHED}, b"")]
+    _raise_refusals(
+        [_refusal(place, header["refusal"]) for (place, _, _), (header, _) in zip(uploads.items, answers, strict=False)]
+    )
+    pictures = tuple(
+        content for (_, kind, _), (_, content) in zip(uploads.items, frames, strict=True) if kind == "picture"
+    )
+    if uploads.recording is None:
+        return Decoded(None, pictures)
+    header, wav = frames[0]
+    return Decoded(DecodedRecording(wav, header["durationSeconds"], header["wasCut"]), pictures)
+
+
+def store_uploads(bucket: "Bucket", *, owner_id: str, decoded: Decoded, ref_text: str) -> Stored:
+    """The decoded files are in the bucket, each under a new random name. Raises Unavailable.
+
+    The words of `ref_text` are those of the upload: they are dropped when the clip lacks some of them. Objects whose
+    document never comes to be are found and deleted by the sweep.
+    """
+    recording = None
+    if decoded.recording is not None:
+        recording = Recording(
+            object_name=recording_object(owner_id, uuid.uuid4().hex),
+            duration_seconds=decoded.recording.duration_seconds,
+            ref_text="" if decoded.recording.was_cut else ref_text,
+        )
+        _write(bucket, recording.object_name, decoded.recording.wav, "audio/wav")
+    names = tuple(picture_object(owner_id, uuid.uuid4().hex) for _ in decoded.pictures)
+    for name, picture in zip(names, decoded.pictures, strict=True):
+        _write(bucket, name, picture, "image/png")
+    return Stored(recording, names)
+
+
+def _write(bucket: "Bucket", name: str, content: bytes, content_type: str) -> None:
+    # Deferred: whoever has a bucket has loaded them.
+    from google.api_core.exceptions import GoogleAPIError, PreconditionFailed
+    from requests import RequestException
+
+    try:
+        bucket.blob(name).upload_from_string(content, content_type=content_type, if_generation_match=0)
+    except PreconditionFailed:
+        # The name is new and random: it was the client's own try before, whose answer was lost.
+        return
+    except (GoogleAPIError, RequestException) as error:
+        raise Unavailable("The media storage does not answer; try again.") from error
+
+
+def _run_decoder(uploads: Uploads) -> bytes:
+    """The frames that the decoding process wrote before it ended, for whatever reason."""
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    search_path = [str(_FUNCTIONS_DIR), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    environment["PYTHONPATH"] = os.pathsep.join(search_path)
+    # Each thread of numpy's linear algebra reserves addresses, which are limited; nothing here uses it.
+    environment["OPENBLAS_NUM_THREADS"] = "1"
+    argv = [sys.executable, "-P", "-m", "characters.decoding"]
+    request = b"".join(pack_frame({"kind": kind}, content) for _, kind, content in uploads.items)
+    try:
+        ended = subprocess.run(
+            argv, input=request, capture_output=True, env=environment, timeout=WALL_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        log.warning("decoder_timed_out", timeout_seconds=WALL_SECONDS, uploads=len(uploads.items))
+        return error.stdout or b""
+    if ended.returncode != 0:
+        # The last line of a traceback, up to the class: the message may quote the file.
+        reason = ended.stderr.decode(errors="replace").strip().rpartition("\n")[2].partition(":")[0]
+        log.warning("decoder_failed", exit_code=ended.returncode, reason=reason[:100], uploads=len(uploads.items))
+    return ended.stdout
+
+
+def _size_refusal(place: tuple[str | int, ...], kind: str, content: bytes) -> Detail | None:
+    limit, noun = (MAX_PICTURE_BYTES, "picture") if kind == "picture" else (MAX_RECORDING_BYTES, "recording")
+    if not content:
+        return _refusal(place, f"The {noun} is empty.")
+    if len(content) > limit:
+        # Rounded up, so that one byte too many does not read as the limit itself.
+        megabytes = math.ceil(len(content) / _MIB * 10) / 10
+        return _refusal(place, f"The {noun} is {megabytes} MB; at most {limit // _MIB} MB.")
+    return None
+
+
+def _refusal(place: tuple[str | int, ...], message: str | None) -> Detail | None:
+    return {"loc": ["body", *place], "msg": message, "type": "value_error"} if message else None
+
+
+def _raise_refusals(found: Sequence[Detail | None]) -> None:
+    refusals = [each for each in found if each is not None]
+    if refusals:
+        raise ValidationFailed(refusals)

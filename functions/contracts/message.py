@@ -1,0 +1,17 @@
+"""The base of everything that crosses from one deployment to the other."""
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+
+class Message(BaseModel):
+    """A document or task body: snake_case here, camelCase in Firestore and on the wire.
+
+    Unknown fields are ignored on reading, so that a newer peer's message is understood.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
+
+    def to_document(self) -> dict[str, object]:
+        """The camelCase fields with Firestore's own types; datetimes stay datetimes."""
+        return self.model_dump(by_alias=True)

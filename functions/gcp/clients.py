@@ -1,0 +1,69 @@
+"""One client per process and service, made at its first use: cold start pays only for what a function needs.
+
+Each factory asks the settings first, which refuse emulator addresses outside a demo- project.
+"""
+
+import functools
+from typing import TYPE_CHECKING
+
+from gcp.settings import settings
+
+if TYPE_CHECKING:
+    from firebase_admin import App
+    from google.cloud.firestore import Client as FirestoreClient
+    from google.cloud.storage import Bucket
+    from google.cloud.tasks_v2 import CloudTasksClient
+    from openai import OpenAI
+
+
+@functools.cache
+def firestore() -> "FirestoreClient":
+    project_id = settings().project_id
+    # Deferred: gRPC and the generated types take half a second.
+    from google.cloud.firestore import Client
+
+    return Client(project=project_id)
+
+
+@functools.cache
+def media_bucket() -> "Bucket":
+    project_id = settings().project_id
+    # Deferred: only functions that touch media need it.
+    from google.cloud.storage import Client
+
+    return Client(project=project_id).bucket(settings().require("MEDIA_BUCKET"))
+
+
+@functools.cache
+def tasks() -> "CloudTasksClient":
+    emulator_host = settings().get("CLOUD_TASKS_EMULATOR_HOST")
+    # Deferred: only the functions that enqueue a render need it.
+    from google.cloud.tasks_v2 import CloudTasksClient
+
+    if not emulator_host:
+        return CloudTasksClient()
+    import grpc
+    from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
+
+    # The client has no variable of its own for an emulator.
+    return CloudTasksClient(transport=CloudTasksGrpcTransport(channel=grpc.insecure_channel(emulator_host)))
+
+
+@functools.cache
+def firebase_app() -> "App":
+    project_id = settings().project_id
+    # Deferred: only signing up and in need Firebase Auth.
+    import firebase_admin
+
+    return firebase_admin.initialize_app(options={"projectId": project_id})
+
+
+@functools.cache
+def openai() -> "OpenAI":
+    api_key = settings().require("OPENAI_API_KEY")
+    base_url = settings().get("OPENAI_BASE_URL") or None
+    # Deferred: the dearest import of all, needed by one function.
+    from openai import OpenAI
+
+    # The two tries that the product allows are its own (scripts.dialogue_writer); the SDK's would hide inside them.
+    return OpenAI(api_key=api_key, base_url=base_url, max_retries=0)

@@ -1,0 +1,257 @@
+"""One way through the code for every request: match, authenticate, parse, call, answer, log one line.
+
+`@endpoint` makes a Cloud Function of a handler. The route table says the rest: path, method, who may call, and with
+which memory, timeout, concurrency and secrets it is deployed.
+"""
+
+import importlib
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+
+from firebase_functions import https_fn
+from firebase_functions.options import MemoryOption
+from flask import Request, Response
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from gcp import log
+from gcp.cors import cors_headers, preflight_headers
+from gcp.deployment import REGION
+from gcp.errors import ApiError, BodyTooLarge, Detail, MethodNotAllowed, NotFound, Unauthenticated, ValidationFailed
+from gcp.models import Form, NoBody
+from gcp.settings import settings
+from routes import Access, Memory, Route, route_of, siblings
+
+if TYPE_CHECKING:
+    from accounts.users import User
+
+BodyModel = TypeVar("BodyModel", bound=BaseModel)
+Answers = BaseModel | Sequence[BaseModel] | Response
+
+MAX_JSON_BYTES = 512 * 1024  # 100 lines of 400 letters of 4 bytes each, with their quotes, fit several times
+MAX_FORM_BYTES = 30 * 1024 * 1024  # the platform's own limit is 32 MiB for the whole request
+
+_MEMORY = {Memory.SMALL: MemoryOption.MB_256, Memory.MEDIUM: MemoryOption.MB_512, Memory.LARGE: MemoryOption.GB_1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call(Generic[BodyModel]):
+    """One authenticated, parsed request."""
+
+    body: BodyModel
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    request_id: str
+    request_path: str
+    user: "User | None" = None
+    signed_in_at: datetime | None = None
+    files: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
+    # By lower-case name.
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def caller(self) -> "User":
+        """The user of a route that only users may call."""
+        assert self.user is not None
+        return self.user
+
+
+class Handler(Protocol):
+    """What `handle` needs to know of a decorated function, its siblings' included."""
+
+    body: type[BaseModel]
+    answer: Any
+    call: Callable[[Call[Any]], Answers]
+
+
+def endpoint(
+    *,
+    answer: Any,
+    body: type[BodyModel] = NoBody,  # type: ignore[assignment]  # the default is a BaseModel as any other
+) -> Callable[[Callable[[Call[BodyModel]], Answers]], Callable[[Request], Response]]:
+    """A deployable function of the handler's name. `answer` is the type of what it returns, for the API document."""
+
+    def decorate(handler: Callable[[Call[BodyModel]], Answers]) -> Callable[[Request], Response]:
+        route = route_of(handler.__name__)
+
+        def function(request: Request) -> Response:
+            return handle(request, route)
+
+        function.__name__ = handler.__name__
+        function.__doc__ = handler.__doc__
+        deployed = https_fn.on_request(**_deployment_options(route))(function)
+        described = cast("Any", deployed)
+        described.body, described.answer, described.call = body, answer, handler
+        return deployed
+
+    return decorate
+
+
+def _deployment_options(route: Route) -> dict[str, Any]:
+    """The function's own options; the one that Hosting calls for its path gets the union of its siblings'."""
+    served = siblings(route) if siblings(route)[0] == route else (route,)
+    concurrency = min(each.concurrency for each in served)
+    return {
+        "region": REGION,
+        "memory": _MEMORY[max((each.memory for each in served), key=lambda memory: int(memory.value))],
+        # More than one request at a time needs a whole CPU (Cloud Run's rule).
+        "cpu": 1,
+        "concurrency": concurrency,
+        "timeout_sec": max(each.timeout_seconds for each in served),
+        "secrets": sorted({secret for each in served for secret in each.secrets}),
+        "service_account": f"api-{route.entity}@",
+        "invoker": "public",
+    }
+
+
+def handle(request: Request, named: Route) -> Response:
+    """The answer to any request that reaches the function of `named`, whatever its method. Logs one line."""
+    started_at = time.monotonic()
+    request_id = uuid.uuid4().hex
+    fields: dict[str, object] = {"request_id": request_id, "function": named.function, "method": request.method}
+    try:
+        response = _dispatch(request, named, request_id, fields)
+    except ApiError as error:
+        response = error_response(error, request_id)
+        fields["code"] = error.code
+    except RequestEntityTooLarge:
+        response = error_response(_too_large(request), request_id)
+        fields["code"] = BodyTooLarge.code
+    except HTTPException as error:
+        refused = ValidationFailed([{"loc": ["body"], "msg": "The request cannot be read.", "type": "value_error"}])
+        response = error_response(refused, request_id)
+        fields["code"] = type(error).__name__
+    except Exception as error:  # noqa: BLE001 (the outermost handler: logs where, tells the client nothing)
+        response = _internal_error(request_id)
+        fields |= {"code": "INTERNAL", "error": type(error).__name__, "at": _frames(error)}
+    response.headers.extend(cors_headers(settings(), request.headers.get("Origin")))
+    response.headers["X-Request-Id"] = request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Cache-Control", "private, no-store")
+    severity: log.Severity = "ERROR" if response.status_code >= 500 else "INFO"
+    duration_ms = round((time.monotonic() - started_at) * 1000)
+    log.write(severity, "request_finished", status=response.status_code, duration_ms=duration_ms, **fields)
+    return response
+
+
+def _dispatch(request: Request, named: Route, request_id: str, fields: dict[str, object]) -> Response:
+    path = named.match(request.path)
+    if path is None:
+        raise NotFound("There is nothing at this path.")
+    by_method = {route.method: route for route in siblings(named)}
+    allowed = sorted({*by_method, "OPTIONS"} | ({"HEAD"} if "GET" in by_method else set()))
+    if request.method == "OPTIONS":
+        return Response(status=204, headers={"Allow": ", ".join(allowed), **preflight_headers(allowed)})
+    route = by_method.get("GET" if request.method == "HEAD" else request.method)
+    if route is None:
+        raise MethodNotAllowed(
+            f"{request.method} is not served here; allowed: {', '.join(allowed)}.",
+            headers={"Allow": ", ".join(allowed)},
+        )
+    fields["operation"] = route.function
+    # The sibling's module is the named function's own or of the same entity; imported now, not at cold start.
+    handler = cast("Handler", getattr(importlib.import_module(route.module), route.function))
+    user, signed_in_at = _authenticate(request, route)
+    if user:
+        fields["user_id"] = user.id
+    body, files = _parse(request, handler.body)
+    answer = handler.call(
+        Call(
+            body=body,
+            path=path,
+            query=request.args.to_dict(),
+            request_id=request_id,
+            request_path=request.path,
+            user=user,
+            signed_in_at=signed_in_at,
+            files=files,
+            headers={name.lower(): value for name, value in request.headers.items()},
+        )
+    )
+    if isinstance(answer, Response):
+        return answer
+    content = TypeAdapter(handler.answer).dump_json(answer, by_alias=True)
+    return Response(content, status=200, content_type="application/json")
+
+
+def _authenticate(request: Request, route: Route) -> "tuple[User | None, datetime | None]":
+    """The user whose token came along, read once, and when they signed in. Raises Unauthenticated for a bad token."""
+    if route.access is Access.ANYONE:
+        return None, None
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if not token and route.access is Access.OPTIONAL_USER:
+        return None, None
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated
+    # Deferred: routes for anyone need neither.
+    from accounts.sessions import verify_session
+    from accounts.users import find_user
+    from gcp.clients import firestore
+
+    session = verify_session(token.strip(), settings().jwt_secrets)
+    user = find_user(firestore(), session.user_id)
+    if user is None or user.disabled:
+        raise Unauthenticated
+    return user, session.signed_in_at
+
+
+def _parse(request: Request, model: type[BaseModel]) -> tuple[BaseModel, Mapping[str, Sequence[bytes]]]:
+    """The body as its model, and the files of a form. Raises ValidationFailed and RequestEntityTooLarge."""
+    if model is NoBody:
+        return NoBody(), {}
+    is_form = issubclass(model, Form)
+    request.max_content_length = MAX_FORM_BYTES if is_form else MAX_JSON_BYTES
+    try:
+        if not is_form:
+            return model.model_validate_json(request.get_data(cache=False) or b"{}"), {}
+        # Empty text fields are what forms send for "not filled in".
+        fields = {name: value for name, value in request.form.items() if value != ""}
+        # A file that nobody chose is sent as well, with an empty name.
+        files = {name: [each.read() for each in request.files.getlist(name) if each.filename] for name in request.files}
+        return model.model_validate(fields), files
+    except ValidationError as error:
+        raise ValidationFailed(validation_details(error)) from error
+
+
+def validation_details(error: ValidationError) -> list[Detail]:
+    """Pydantic's findings in the shape that clients know, without what was sent."""
+    return [
+        {"loc": ["body", *found["loc"]], "msg": found["msg"], "type": found["type"]}
+        for found in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+
+
+def error_response(error: ApiError, request_id: str) -> Response:
+    """Every refusal's one shape: `detail` for people and old clients, `error` for programs."""
+    described: dict[str, object] = {"code": error.code, "message": error.message, "requestId": request_id}
+    if error.param:
+        described["param"] = error.param
+    return _json({"detail": error.detail, "error": described | error.fields}, error.status, error.headers)
+
+
+def _internal_error(request_id: str) -> Response:
+    message = "Something went wrong on our side; try again."
+    described = {"code": "INTERNAL", "message": message, "requestId": request_id}
+    return _json({"detail": message, "error": described}, 500, {})
+
+
+def _json(content: object, status: int, headers: Mapping[str, str]) -> Response:
+    body = TypeAdapter(Any).dump_json(content)
+    return Response(
+        body, status=status, content_type="application/json", headers={"Cache-Control": "no-store", **headers}
+    )
+
+
+def _too_large(request: Request) -> BodyTooLarge:
+    limit = request.max_content_length or MAX_JSON_BYTES
+    return BodyTooLarge(f"The body is larger than {limit // 1024} KiB.")
+
+
+def _frames(error: Exception) -> list[str]:
+    """Where it happened, newest last, without messages: they may quote what a user wrote."""
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)[-8:]]

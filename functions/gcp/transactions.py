@@ -1,0 +1,35 @@
+"""Firestore transactions, with contention told apart from defects."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from gcp.errors import Unavailable
+
+if TYPE_CHECKING:
+    from google.cloud.firestore import Client, Transaction
+
+Result = TypeVar("Result")
+
+# Firestore's own default is 5; a burst of a user's own requests on one user document needs more.
+_MAX_ATTEMPTS = 10
+
+
+def transact(db: "Client", body: Callable[["Transaction"], Result]) -> Result:
+    """What `body` returned in the transaction that was committed; it may run several times, reads before writes.
+
+    Raises Unavailable when others kept changing the same documents.
+    """
+    # Deferred: gRPC; whoever calls this has the client already.
+    from google.api_core.exceptions import Aborted, DeadlineExceeded
+    from google.cloud.firestore import transactional
+
+    try:
+        result: Result = transactional(body)(db.transaction(max_attempts=_MAX_ATTEMPTS))
+        return result
+    except (Aborted, DeadlineExceeded) as error:
+        raise Unavailable("The database is busy with this item; try again.") from error
+    except ValueError as error:
+        # The library's way to say that all attempts met contention: its cause is the last refusal.
+        if isinstance(error.__cause__, Aborted | DeadlineExceeded) or "Failed to commit transaction" in str(error):
+            raise Unavailable("The database is busy with this item; try again.") from error
+        raise

@@ -1,0 +1,75 @@
+"""The paths that load by themselves in `<img>`, `<audio>` and `<video>` elements."""
+
+from datetime import UTC, datetime
+
+from flask import Response
+
+from contracts.media_paths import Media, api_path, media_of_path
+from gcp.endpoint import Call, endpoint
+from gcp.errors import Forbidden, NotFound
+from gcp.models import NoBody
+from gcp.settings import settings
+from media.signing import is_signed
+from media.store import download_address, read_picture
+
+# Browsers keep the redirect for a while, so that the parts of a video do not each come through a function. It must
+# end well before the address that it leads to.
+_REDIRECT_MAX_AGE_SECONDS = 3600
+_PICTURE_MAX_AGE_SECONDS = 3600
+
+
+@endpoint(answer=bytes)
+def get_picture(call: Call[NoBody]) -> Response:
+    """GET /api/static/images/{ownerId}/{fileName}, anyone: the PNG. 304, 404."""
+    from gcp.clients import media_bucket
+
+    media = _media(call)
+    # An object is never overwritten, so that its name is its version.
+    tag = f'"{media.object_name.rpartition("/")[2].removesuffix(".png")}"'
+    headers = {"Cache-Control": f"public, max-age={_PICTURE_MAX_AGE_SECONDS}", "ETag": tag}
+    pieces = read_picture(media_bucket(), media.object_name)
+    if tag in (each.strip().removeprefix("W/") for each in call.headers.get("if-none-match", "").split(",")):
+        return Response(status=304, headers=headers)
+    return Response(pieces, status=200, content_type="image/png", headers=headers)
+
+
+@endpoint(answer=bytes)
+def get_recording(call: Call[NoBody]) -> Response:
+    """GET /api/static/audio_files/{ownerId}/{fileName}, whom the path was given to: 302 to the WAV. 401, 403, 404."""
+    return _redirect(call, "audio/wav")
+
+
+@endpoint(answer=bytes)
+def get_video(call: Call[NoBody]) -> Response:
+    """GET /api/videos/{ownerId}/{fileName}, whom the path was given to: 302 to the MP4. 401, 403, 404."""
+    return _redirect(call, "video/mp4")
+
+
+def _redirect(call: Call[NoBody], content_type: str) -> Response:
+    media = _media(call)
+    path = api_path(media.object_name)
+    if not is_signed(path, call.query, settings().jwt_secrets, datetime.now(UTC)) and not _is_owner(call, media):
+        raise Forbidden("This path is not signed for you, or its time is over: load the page again.")
+    headers = {
+        "Location": download_address(settings(), media.object_name, content_type),
+        "Cache-Control": f"private, max-age={_REDIRECT_MAX_AGE_SECONDS}",
+    }
+    return Response(status=302, headers=headers)
+
+
+def _is_owner(call: Call[NoBody], media: Media) -> bool:
+    """Whether the caller's session token, if there is one, is that of the media's owner. Raises Unauthenticated."""
+    scheme, _, token = call.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return False
+    # Deferred: signed paths, which are nearly all, need no tokens.
+    from accounts.sessions import verify_session
+
+    return verify_session(token.strip(), settings().jwt_secrets).user_id == media.owner_id
+
+
+def _media(call: Call[NoBody]) -> Media:
+    media = media_of_path(call.request_path)
+    if media is None:
+        raise NotFound("There is nothing at this path.")
+    return media

@@ -1,0 +1,165 @@
+"""Having a script written, and reading, editing and deleting one's own."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from gcp import log
+from gcp.clients import firestore
+from gcp.endpoint import Call, endpoint
+from gcp.errors import ValidationFailed
+from gcp.models import Answer, Body, NoBody
+from gcp.page import page_limit
+from gcp.settings import settings
+from scripts.script import (
+    MAX_CHARACTERS,
+    MAX_LINES,
+    MAX_PROMPT_LENGTH,
+    MIN_CHARACTERS,
+    MIN_PROMPT_LENGTH,
+    DialogueLine,
+    LineText,
+    Script,
+)
+from scripts.script_view import ScriptAnswer
+
+if TYPE_CHECKING:
+    from characters.character import Character
+
+
+def _distinct(ids: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(ids)) < len(ids):
+        raise ValueError("each character can be chosen once")
+    return ids
+
+
+class GenerateScriptBody(Body):
+    selected_characters: Annotated[
+        tuple[str, ...],
+        Field(min_length=MIN_CHARACTERS, max_length=MAX_CHARACTERS),
+        AfterValidator(_distinct),
+    ]
+    prompt: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=MIN_PROMPT_LENGTH, max_length=MAX_PROMPT_LENGTH),
+    ]
+
+
+class LineBody(Body):
+    """A line's `audioFile` is ours to know and ignored when a client sends it back."""
+
+    speaker: str
+    text: LineText
+
+
+class UpdateScriptBody(Body):
+    dialogue: Annotated[tuple[LineBody, ...], Field(min_length=1, max_length=MAX_LINES)]
+
+
+class MyScripts(Answer):
+    scripts: list[ScriptAnswer]
+    user_tokens: int
+
+
+class ScriptDeleted(Answer):
+    message: str
+    deleted_media_files: list[str]
+    deleted_count: int
+
+
+@endpoint(body=GenerateScriptBody, answer=ScriptAnswer)
+def generate_script(call: Call[GenerateScriptBody]) -> ScriptAnswer:
+    """POST /api/scripts/generate, the user: a new script written by the language model.
+
+    422 for characters that do not exist, are hidden or named twice; 502 when the model gave no usable dialogue.
+    """
+    from characters.store import find_characters
+    from gcp.clients import openai
+    from scripts.dialogue_writer import DEFAULT_MODEL, write_dialogue
+    from scripts.store import create_script, new_script_id
+
+    db, body = firestore(), call.body
+    found = find_characters(db, body.selected_characters)
+    names = _names_of_visible(body.selected_characters, found, call.caller.id)
+    dialogue = write_dialogue(openai(), settings().get("OPENAI_MODEL", DEFAULT_MODEL), body.prompt, names)
+    now = datetime.now(UTC)
+    script = Script(
+        id=new_script_id(),
+        owner_id=call.caller.id,
+        selected_characters=body.selected_characters,
+        original_prompt=body.prompt,
+        dialogue=dialogue,
+        created_at=now,
+        updated_at=now,
+    )
+    create_script(db, script)
+    log.info("script_created", script_id=script.id, user_id=call.caller.id, request_id=call.request_id)
+    return ScriptAnswer.of(script, None, settings().jwt_secrets, now)
+
+
+@endpoint(answer=MyScripts)
+def list_my_scripts(call: Call[NoBody]) -> MyScripts:
+    """GET /api/my-scripts?limit=100, the user: the caller's scripts, the newest first, and balance. 422."""
+    from scripts.store import list_scripts
+
+    scripts = list_scripts(firestore(), call.caller.id, page_limit(call.query))
+    return MyScripts(scripts=_answers(scripts), user_tokens=call.caller.tokens)
+
+
+@endpoint(answer=ScriptAnswer)
+def get_script(call: Call[NoBody]) -> ScriptAnswer:
+    """GET /api/scripts/{scriptId}, the owner: one script. 404."""
+    from scripts.store import find_own_script
+
+    return _answers([find_own_script(firestore(), call.path["scriptId"], call.caller.id)])[0]
+
+
+@endpoint(body=UpdateScriptBody, answer=ScriptAnswer)
+def update_script(call: Call[UpdateScriptBody]) -> ScriptAnswer:
+    """PUT /api/scripts/{scriptId}, the owner: the script with these lines instead of its own.
+
+    404, 422 for a speaker who is not among the script's characters.
+    """
+    from scripts.store import update_dialogue
+
+    script = update_dialogue(
+        firestore(),
+        script_id=call.path["scriptId"],
+        owner_id=call.caller.id,
+        lines=[DialogueLine(speaker=line.speaker, text=line.text) for line in call.body.dialogue],
+        cause=call.request_id,
+        now=datetime.now(UTC),
+    )
+    return _answers([script])[0]
+
+
+@endpoint(answer=ScriptDeleted)
+def delete_script(call: Call[NoBody]) -> ScriptDeleted:
+    """DELETE /api/scripts/{scriptId}, the owner: the script is gone, its media follows. 404."""
+    from scripts.store import delete_script as delete
+
+    script_id = call.path["scriptId"]
+    object_names = delete(firestore(), script_id=script_id, owner_id=call.caller.id, now=datetime.now(UTC))
+    return ScriptDeleted(
+        message=f"Script '{script_id}' deleted successfully",
+        deleted_media_files=list(object_names),
+        deleted_count=len(object_names),
+    )
+
+
+def _names_of_visible(ids: Sequence[str], found: "Mapping[str, Character]", user_id: str) -> dict[str, str]:
+    """The characters' names by id, in this order. Raises ValidationFailed unless the user may see all of them."""
+    if not all(each in found and found[each].is_visible_to(user_id) for each in ids):
+        raise ValidationFailed.of("selectedCharacters", "There is no character of one of these ids.")
+    return {each: found[each].display_name for each in ids}
+
+
+def _answers(scripts: Sequence[Script]) -> list[ScriptAnswer]:
+    """The scripts as clients see them, with their newest jobs read at once, so that no two answers disagree."""
+    from videos.jobs import find_jobs
+
+    jobs = find_jobs(firestore(), [script.video_job_id for script in scripts if script.video_job_id])
+    secrets, now = settings().jwt_secrets, datetime.now(UTC)
+    return [ScriptAnswer.of(script, jobs.get(script.video_job_id or ""), secrets, now) for script in scripts]

@@ -1,0 +1,105 @@
+"""The append-only ledger of tokens: `users/{uid}/ledger/{entryId}`.
+
+A balance never changes without its entry in the same transaction, and an entry's id derives from its cause, so that
+doing something twice is refused by the database and not by us. Starting a video holds its price; the trigger captures
+the hold when the video is complete and releases it when it failed.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from contracts.message import Message
+
+if TYPE_CHECKING:
+    from google.cloud.firestore import Client, DocumentReference, Transaction
+
+HoldState = Literal["held", "captured", "released"]
+
+
+class LedgerEntry(Message):
+    """One movement: what was added to the balance and to the held amount, and both afterwards."""
+
+    kind: Literal["grant", "hold", "capture", "release"]
+    tokens: int
+    held: int
+    balance_after: int
+    held_after: int
+    job_id: str | None = None
+    created_at: datetime
+
+
+class Hold(Message):
+    """`holds/{jobId}`: the price of an unfinished job, promised and not yet paid."""
+
+    job_id: str
+    user_id: str
+    price_tokens: int
+    state: HoldState = "held"
+    created_at: datetime
+    settled_at: datetime | None = None
+
+
+def grant_entry(tokens: int, now: datetime) -> LedgerEntry:
+    """The first entry of a new user."""
+    return LedgerEntry(kind="grant", tokens=tokens, held=0, balance_after=tokens, held_after=0, created_at=now)
+
+
+def entry_reference(db: "Client", user_id: str, entry_id: str) -> "DocumentReference":
+    return db.document("users", user_id, "ledger", entry_id)
+
+
+def hold_reference(db: "Client", job_id: str) -> "DocumentReference":
+    return db.document("holds", job_id)
+
+
+def write_hold(
+    transaction: "Transaction",
+    db: "Client",
+    *,
+    user_id: str,
+    job_id: str,
+    price_tokens: int,
+    tokens: int,
+    held: int,
+    now: datetime,
+) -> None:
+    """The price of the job is held, with its entry. The caller has read `tokens` and `held` in this transaction."""
+    transaction.update(db.document("users", user_id), {"held": held + price_tokens, "updatedAt": now})
+    transaction.create(
+        hold_reference(db, job_id),
+        Hold(job_id=job_id, user_id=user_id, price_tokens=price_tokens, created_at=now).to_document(),
+    )
+    entry = LedgerEntry(
+        kind="hold",
+        tokens=0,
+        held=price_tokens,
+        balance_after=tokens,
+        held_after=held + price_tokens,
+        job_id=job_id,
+        created_at=now,
+    )
+    transaction.create(entry_reference(db, user_id, f"{job_id}_hold"), entry.to_document())
+
+
+def write_settlement(
+    transaction: "Transaction", db: "Client", *, hold: Hold, capture: bool, tokens: int, held: int, now: datetime
+) -> None:
+    """The hold is captured or released, with its entry. The caller has read all three in this transaction."""
+    price = hold.price_tokens
+    paid = price if capture else 0
+    transaction.update(
+        db.document("users", hold.user_id), {"tokens": tokens - paid, "held": held - price, "updatedAt": now}
+    )
+    transaction.update(
+        hold_reference(db, hold.job_id), {"state": "captured" if capture else "released", "settledAt": now}
+    )
+    entry = LedgerEntry(
+        kind="capture" if capture else "release",
+        tokens=-paid,
+        held=-price,
+        balance_after=tokens - paid,
+        held_after=held - price,
+        job_id=hold.job_id,
+        created_at=now,
+    )
+    transaction.create(entry_reference(db, hold.user_id, f"{hold.job_id}_{entry.kind}"), entry.to_document())

@@ -1,0 +1,73 @@
+"""Starting a video and asking how far it is."""
+
+from datetime import UTC, datetime
+
+from gcp import log
+from gcp.clients import firestore
+from gcp.endpoint import Call, endpoint
+from gcp.errors import NotFound
+from gcp.models import Answer, Body, NoBody
+from gcp.settings import settings
+from videos.job_view import VideoJobAnswer, VideoStatusAnswer
+
+
+class GenerateVideoBody(Body):
+    """`backgroundVideo` names one of the catalogue; without it one is chosen."""
+
+    background_video: str | None = None
+
+
+class VideoStarted(Answer):
+    job: VideoJobAnswer
+    message: str
+
+
+@endpoint(body=GenerateVideoBody, answer=VideoStarted)
+def generate_video(call: Call[GenerateVideoBody]) -> VideoStarted:
+    """POST /api/scripts/{scriptId}/generate-video, the owner: a queued job whose price is held until it ends.
+
+    404 for a script that is not the caller's, 409 with the job's id while one is unfinished, 400 when the tokens do
+    not suffice, 422 for an unknown background or a character that is gone.
+    """
+    from videos.backgrounds import find_background
+    from videos.jobs import new_job_id, start_job
+    from videos.minute import enqueue
+
+    db, now = firestore(), datetime.now(UTC)
+    job_id = new_job_id()
+    background = find_background(db, call.body.background_video, job_id)
+    job = start_job(
+        db, job_id=job_id, user_id=call.caller.id, script_id=call.path["scriptId"], background=background, now=now
+    )
+    log.info("video_job_created", job_id=job_id, user_id=call.caller.id, request_id=call.request_id)
+    enqueue(db, job_id, job.enqueueing, now)
+    return VideoStarted(
+        job=VideoJobAnswer.of(job, settings().jwt_secrets, now),
+        message=f"Video generation started successfully! Job ID: {job_id}",
+    )
+
+
+@endpoint(answer=VideoStatusAnswer)
+def get_video_status(call: Call[NoBody]) -> VideoStatusAnswer:
+    """GET /api/scripts/{scriptId}/video-status, the owner: the newest job in brief, or `pending`. 404."""
+    from scripts.store import find_script
+
+    from videos.jobs import find_job
+
+    db, script_id = firestore(), call.path["scriptId"]
+    script = find_script(db, script_id)
+    if script is None or script.owner_id != call.caller.id:
+        raise NotFound("There is no such script.")
+    job = find_job(db, script.video_job_id) if script.video_job_id else None
+    return VideoStatusAnswer.of(script_id, job, settings().jwt_secrets, datetime.now(UTC))
+
+
+@endpoint(answer=VideoJobAnswer)
+def get_video_job(call: Call[NoBody]) -> VideoJobAnswer:
+    """GET /api/video-jobs/{jobId}, the owner: the job with its five steps. 404."""
+    from videos.jobs import find_job
+
+    job = find_job(firestore(), call.path["jobId"])
+    if job is None or job.user_id != call.caller.id:
+        raise NotFound("There is no such video job.")
+    return VideoJobAnswer.of(job, settings().jwt_secrets, datetime.now(UTC))

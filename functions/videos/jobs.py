@@ -1,0 +1,280 @@
+"""The functions' writes to `videoJobs/{jobId}`: starting, enqueueing, failing and settling a job.
+
+What the runner writes is in gpu_runner.jobs. Both keep contracts.video_job.
+"""
+
+import re
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from accounts.users import find_user
+from activities.activity import Activity, ActivityType, write_activity
+from characters.store import find_characters
+from contracts.job_snapshot import Background, JobSnapshot, Line, Speaker
+from contracts.video_job import DEADLINE, Enqueueing, JobStatus, VideoJob
+from gcp.errors import InsufficientTokens, JobUnfinished, NotFound, ValidationFailed
+from gcp.transactions import transact
+from scripts.store import find_script
+from tokens.ledger import Hold, hold_reference, write_hold, write_settlement
+
+if TYPE_CHECKING:
+    from google.cloud.firestore import Client, DocumentReference, Transaction
+
+    from scripts.script import Script
+
+PRICE_TOKENS = 1
+# How long after its commit a job without a task is taken for forgotten.
+ENQUEUE_PATIENCE = timedelta(seconds=60)
+# How often a job that waits in the queue is looked at.
+QUEUE_PATIENCE = timedelta(minutes=5)
+_JOB_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def job_reference(db: "Client", job_id: str) -> "DocumentReference":
+    return db.document("videoJobs", job_id)
+
+
+def snapshot_reference(db: "Client", job_id: str) -> "DocumentReference":
+    return db.document("videoJobSnapshots", job_id)
+
+
+def find_job(db: "Client", job_id: str, *, transaction: "Transaction | None" = None) -> VideoJob | None:
+    """The job of that id, or None; also for a text that is no job's id, which Firestore might refuse."""
+    if not _JOB_ID.fullmatch(job_id):
+        return None
+    fields = job_reference(db, job_id).get(transaction=transaction).to_dict()
+    return VideoJob.model_validate(fields) if fields is not None else None
+
+
+def find_jobs(db: "Client", job_ids: Sequence[str]) -> dict[str, VideoJob]:
+    """The jobs of these ids in one read; missing ones are absent."""
+    if not job_ids:
+        return {}
+    found = (each.to_dict() for each in db.get_all([job_reference(db, job_id) for job_id in job_ids]) if each.exists)
+    return {job.job_id: job for job in map(VideoJob.model_validate, found)}
+
+
+def new_job_id() -> str:
+    return uuid.uuid4().hex
+
+
+def start_job(
+    db: "Client", *, job_id: str, user_id: str, script_id: str, background: Background, now: datetime
+) -> VideoJob:
+    """A queued job with its snapshot, the hold of its price and the intention to enqueue it, in one transaction.
+
+    Raises NotFound for a script that is not the user's, JobUnfinished while an earlier job of it runs,
+    InsufficientTokens when what is not held is less than the price, and ValidationFailed when a character is gone.
+    """
+
+    def start(transaction: "Transaction") -> VideoJob:
+        script = find_script(db, script_id, transaction=transaction)
+        if script is None or script.owner_id != user_id:
+            raise NotFound("There is no such script.")
+        unfinished = find_job(db, script.video_job_id, transaction=transaction) if script.video_job_id else None
+        user = find_user(db, user_id, transaction=transaction)
+        if user is None:
+            raise NotFound("There is no such script.")
+        speakers = _speakers(db, transaction, script, user_id)
+        if unfinished and not unfinished.status.is_terminal:
+            raise JobUnfinished(unfinished.job_id)
+        if user.tokens - user.held < PRICE_TOKENS:
+            raise InsufficientTokens(required=PRICE_TOKENS, available=user.tokens - user.held)
+        job = VideoJob(
+            job_id=job_id,
+            script_id=script_id,
+            user_id=user_id,
+            title=script.title,
+            price_tokens=PRICE_TOKENS,
+            background_video=background.name,
+            created_at=now,
+            deadline_at=now + DEADLINE,
+            check_at=now + ENQUEUE_PATIENCE,
+        )
+        snapshot = JobSnapshot(
+            job_id=job_id,
+            user_id=user_id,
+            lines=tuple(Line(speaker=line.speaker, text=line.text) for line in script.dialogue),
+            speakers=speakers,
+            background=background,
+        )
+        transaction.create(job_reference(db, job_id), job.to_document())
+        transaction.create(snapshot_reference(db, job_id), snapshot.to_document())
+        transaction.update(db.document("scripts", script_id), {"videoJobId": job_id})
+        write_hold(
+            transaction,
+            db,
+            user_id=user_id,
+            job_id=job_id,
+            price_tokens=PRICE_TOKENS,
+            tokens=user.tokens,
+            held=user.held,
+            now=now,
+        )
+        return job
+
+    return transact(db, start)
+
+
+def _speakers(db: "Client", transaction: "Transaction", script: "Script", user_id: str) -> tuple[Speaker, ...]:
+    """The characters that speak in the dialogue, in the order in which they first do."""
+    ids = list(dict.fromkeys(line.speaker for line in script.dialogue))
+    found = find_characters(db, ids, transaction=transaction)
+    speakers = []
+    for character_id in ids:
+        character = found.get(character_id)
+        if character is None or not character.is_visible_to(user_id):
+            message = "A character of this script no longer exists; edit the dialogue."
+            raise ValidationFailed([{"loc": ["path", "scriptId"], "msg": message, "type": "value_error"}])
+        speakers.append(
+            Speaker(
+                character_id=character_id,
+                display_name=character.display_name,
+                recording=character.recording.object_name,
+                ref_text=character.recording.ref_text,
+                pictures=character.pictures,
+                speed=character.config.speed,
+                nfe_steps=character.config.nfe_steps,
+                cross_fade_duration=character.config.cross_fade_duration,
+                remove_silences=character.config.remove_silences,
+            )
+        )
+    return tuple(speakers)
+
+
+def mark_enqueued(db: "Client", job_id: str, attempt: int, now: datetime) -> None:
+    """The intention of this attempt counts as fulfilled."""
+
+    def mark(transaction: "Transaction") -> None:
+        job = find_job(db, job_id, transaction=transaction)
+        if job is None or job.enqueueing.attempt != attempt or job.status.is_terminal:
+            return
+        fields: dict[str, object] = {"enqueueing": Enqueueing(state="created", attempt=attempt).to_document()}
+        if job.status is JobStatus.QUEUED:
+            fields["checkAt"] = now + QUEUE_PATIENCE
+        transaction.update(job_reference(db, job_id), fields)
+
+    transact(db, mark)
+
+
+def plan_next_attempt(db: "Client", job: VideoJob, now: datetime) -> Enqueueing:
+    """The intention of one more task, because the queue has none for the job; the same when planned twice at once."""
+    planned = Enqueueing(attempt=job.enqueueing.attempt + 1)
+
+    def plan(transaction: "Transaction") -> Enqueueing:
+        current = find_job(db, job.job_id, transaction=transaction)
+        if current is None or current.status.is_terminal or current.enqueueing != job.enqueueing:
+            return current.enqueueing if current else job.enqueueing
+        fields = {"enqueueing": planned.to_document(), "checkAt": now + ENQUEUE_PATIENCE}
+        transaction.update(job_reference(db, job.job_id), fields)
+        return planned
+
+    return transact(db, plan)
+
+
+def postpone_check(db: "Client", job: VideoJob, check_at: datetime) -> None:
+    """The job is looked at again then, unless somebody changed that in the meantime."""
+
+    def postpone(transaction: "Transaction") -> None:
+        current = find_job(db, job.job_id, transaction=transaction)
+        if current and current.check_at == job.check_at:
+            transaction.update(job_reference(db, job.job_id), {"checkAt": check_at})
+
+    transact(db, postpone)
+
+
+def fail_overdue_job(db: "Client", job_id: str, now: datetime) -> None:
+    """A job past its deadline is failed, and a runner that still holds its lease has lost it."""
+
+    def fail(transaction: "Transaction") -> None:
+        job = find_job(db, job_id, transaction=transaction)
+        if job is None or job.status.is_terminal or now < job.deadline_at:
+            return
+        fields = {
+            "status": JobStatus.FAILED,
+            "completedAt": now,
+            "errorCode": "DEADLINE_EXCEEDED",
+            "errorMessage": "The video took too long to make. You were not charged.",
+            "fence": job.fence + 1,
+            "leaseUntil": None,
+            "checkAt": now,
+        }
+        transaction.update(job_reference(db, job_id), fields)
+
+    transact(db, fail)
+
+
+def settle_job(db: "Client", job_id: str, now: datetime) -> bool:
+    """The ended job's hold is captured or released, and its activities are in the log. Whether this call did it.
+
+    Called by the trigger and by the minute function, in any order and any number of times: the hold's state decides
+    once, in the transaction that moves the money.
+    """
+
+    def settle(transaction: "Transaction") -> bool:
+        job = find_job(db, job_id, transaction=transaction)
+        hold_fields = hold_reference(db, job_id).get(transaction=transaction).to_dict()
+        if job is None or not job.status.is_terminal or hold_fields is None:
+            return False
+        hold = Hold.model_validate(hold_fields)
+        user = find_user(db, job.user_id, transaction=transaction)
+        if hold.state != "held":
+            if job.check_at is not None:
+                transaction.update(job_reference(db, job_id), {"checkAt": None})
+            return False
+        capture = job.status is JobStatus.COMPLETED
+        transaction.update(job_reference(db, job_id), {"checkAt": None})
+        if user is None:
+            state = "captured" if capture else "released"
+            transaction.update(hold_reference(db, job_id), {"state": state, "settledAt": now})
+            return True
+        write_settlement(transaction, db, hold=hold, capture=capture, tokens=user.tokens, held=user.held, now=now)
+        for activity in job_activities(job, now):
+            write_activity(transaction, db, job.user_id, job_id, activity)
+        return True
+
+    return transact(db, settle)
+
+
+def started_activity(job: VideoJob) -> Activity:
+    return Activity(
+        type=ActivityType.VIDEO_GENERATION_STARTED,
+        message=f"Video generation started for script '{job.title}'",
+        timestamp=job.created_at,
+        script_id=job.script_id,
+    )
+
+
+def job_activities(job: VideoJob, now: datetime) -> list[Activity]:
+    """All that the log says of an ended job, in order."""
+    ended_at = job.completed_at or now
+    activities = [started_activity(job)]
+    if job.status is JobStatus.COMPLETED:
+        activities += [
+            Activity(
+                type=ActivityType.VIDEO_GENERATION_COMPLETED,
+                message=f"Video generation completed successfully for script '{job.title}'",
+                timestamp=ended_at,
+                script_id=job.script_id,
+                video_object=job.video.object_name if job.video else None,
+            ),
+            Activity(
+                type=ActivityType.TOKENS_DEDUCTED,
+                message=f"{job.price_tokens} token deducted for the video of script '{job.title}'",
+                timestamp=now,
+                script_id=job.script_id,
+            ),
+        ]
+    else:
+        reason = "cancelled" if job.status is JobStatus.CANCELLED else "failed"
+        activities.append(
+            Activity(
+                type=ActivityType.VIDEO_GENERATION_FAILED,
+                message=f"Video generation {reason} for script '{job.title}'. You were not charged.",
+                timestamp=ended_at,
+                script_id=job.script_id,
+            )
+        )
+    return activities

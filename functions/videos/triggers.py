@@ -1,0 +1,38 @@
+"""What follows from a job's transitions, and what the clock looks after."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from contracts.video_job import VideoJob
+from gcp import log
+from gcp.trigger import Fields, every_minute, trigger_written
+
+
+@trigger_written("videoJobs/{jobId}")
+def on_video_job_written(params: Mapping[str, str], before: Fields | None, after: Fields | None) -> None:
+    """The job's activities are in the log, and when it ended, its hold is captured or released, once.
+
+    Acts on what is stored, not on the event: a write that changed no status (progress, a heartbeat) is passed over.
+    """
+    if after is None or (before is not None and before["status"] == after["status"]):
+        return
+    # Deferred: most events are progress and end above.
+    from activities.activity import record_activity
+    from gcp.clients import firestore
+    from videos.jobs import settle_job, started_activity
+
+    db = firestore()
+    job = VideoJob.model_validate(after)
+    if job.status.is_terminal:
+        settled = settle_job(db, params["jobId"], datetime.now(UTC))
+        log.info("video_job_settled", job_id=job.job_id, status=job.status, by_this_event=settled)
+    else:
+        record_activity(db, job.user_id, job.job_id, started_activity(job))
+
+
+@every_minute
+def repair_video_jobs() -> None:
+    """Every minute: jobs whose task, lease, deadline or hold was left behind are taken up again."""
+    from videos.minute import run_minute_duties
+
+    run_minute_duties()

@@ -1,0 +1,228 @@
+"""The runner's writes to a job, each in a transaction that checks the fence.
+
+What the functions write is in functions/videos/jobs.py. Both keep contracts.video_job.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from google.api_core.exceptions import Aborted, DeadlineExceeded
+from google.cloud.firestore import Client, DocumentReference, Transaction, transactional
+
+from contracts.job_snapshot import JobSnapshot
+from contracts.publication import published_script_fields, transcript_fields
+from contracts.video_job import (
+    LEASE,
+    MAX_ATTEMPTS,
+    JobStatus,
+    Step,
+    StepName,
+    VideoFile,
+    VideoJob,
+    overall_progress_percent,
+)
+from gpu_runner.errors import LeaseLostError, TransientError
+
+Result = TypeVar("Result")
+
+# After a lease ran out, the queue's own retry comes first; the minute function looks a little later.
+CHECK_GRACE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """The lease is ours until it runs out or is given back."""
+
+    job: VideoJob
+    snapshot: JobSnapshot
+
+
+@dataclass(frozen=True)
+class Busy:
+    """Another runner holds the lease."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """There is nothing to do: the job is gone, has ended, or has just used up its attempts."""
+
+    reason: str
+
+
+class Jobs:
+    """The job documents, as one runner may write them."""
+
+    def __init__(self, db: Client, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._db = db
+        self._now = now
+
+    def claim(self, job_id: str) -> Claimed | Busy | Ended:
+        """The lease with a new fence, unless another runner holds it or the job has ended.
+
+        A job that has used up its attempts is failed here. Safe to repeat: tasks are delivered more than once.
+        """
+        reference, snapshot_reference = self._job(job_id), self._db.document("videoJobSnapshots", job_id)
+
+        def claim(transaction: Transaction) -> Claimed | Busy | Ended:
+            fields = reference.get(transaction=transaction).to_dict()
+            if fields is None:
+                return Ended("unknown")
+            job, now = VideoJob.model_validate(fields), self._now()
+            if job.status.is_terminal:
+                return Ended(job.status)
+            if job.lease_until is not None and job.lease_until > now:
+                return Busy()
+            snapshot = JobSnapshot.model_validate(snapshot_reference.get(transaction=transaction).to_dict())
+            if job.attempts >= MAX_ATTEMPTS:
+                transaction.update(reference, _failed(job, now, "ATTEMPTS_USED_UP", _ATTEMPTS_USED_UP))
+                return Ended("attempts_used_up")
+            claimed = job.model_copy(
+                update={
+                    "status": JobStatus.IN_PROGRESS,
+                    "fence": job.fence + 1,
+                    "attempts": job.attempts + 1,
+                    "lease_until": now + LEASE,
+                    "check_at": now + LEASE + CHECK_GRACE,
+                    "started_at": job.started_at or now,
+                }
+            )
+            changed = ("status", "fence", "attempts", "leaseUntil", "checkAt", "startedAt")
+            document = claimed.to_document()
+            transaction.update(reference, {name: document[name] for name in changed})
+            return Claimed(claimed, snapshot)
+
+        return self._transact(claim)
+
+    def extend_lease(self, job: VideoJob) -> None:
+        """The lease runs from now again. Raises LeaseLostError."""
+        self._fenced(job, lambda _current, now: _lease_fields(now))
+
+    def write_progress(self, job: VideoJob, steps: Sequence[Step], current: StepName) -> None:
+        """The steps are in the document, and the lease runs from now again. Raises LeaseLostError."""
+
+        def fields(stored: VideoJob, now: datetime) -> dict[str, Any]:
+            return {
+                "steps": [step.to_document() for step in steps],
+                "currentStep": current,
+                # A second attempt begins at the first step; what clients see does not go back.
+                "overallProgress": max(stored.overall_progress, overall_progress_percent(steps)),
+                **_lease_fields(now),
+            }
+
+        self._fenced(job, fields)
+
+    def store_transcript(self, job: VideoJob, snapshot: JobSnapshot) -> None:
+        """The snapshot's transcripts are stored with the job, and with each character that still has that recording."""
+        characters = {
+            each.character_id: self._db.document("characters", each.character_id) for each in snapshot.speakers
+        }
+
+        def store(transaction: Transaction) -> None:
+            self._check_fence(transaction, job)
+            stored = {key: reference.get(transaction=transaction).to_dict() for key, reference in characters.items()}
+            transaction.set(self._db.document("videoJobSnapshots", job.job_id), snapshot.to_document())
+            for speaker in snapshot.speakers:
+                recording = (stored[speaker.character_id] or {}).get("recording", {})
+                if recording.get("objectName") == speaker.recording and not recording.get("refText"):
+                    transaction.update(characters[speaker.character_id], transcript_fields(speaker.ref_text))
+
+        self._transact(store)
+
+    def complete(
+        self,
+        job: VideoJob,
+        *,
+        steps: Sequence[Step],
+        video: VideoFile,
+        encoder: str,
+        audio_objects: Mapping[tuple[str, str], str],
+    ) -> JobStatus:
+        """The job is completed and its video published with the script, in one transaction: whether the user pays is
+        decided here and nowhere else. Cancelled instead when the script was deleted meanwhile. Raises LeaseLostError.
+        """
+        script_reference = self._db.document("scripts", job.script_id)
+
+        def complete(transaction: Transaction) -> JobStatus:
+            current = self._check_fence(transaction, job)
+            script = script_reference.get(transaction=transaction).to_dict()
+            now = self._now()
+            if script is None:
+                transaction.update(self._job(job.job_id), _ended(current, now, JobStatus.CANCELLED))
+                return JobStatus.CANCELLED
+            fields = _ended(current, now, JobStatus.COMPLETED) | {
+                "steps": [step.to_document() for step in steps],
+                "currentStep": StepName.VIDEO_GENERATION,
+                "overallProgress": 100.0,
+                "video": video.to_document(),
+                "encoder": encoder,
+            }
+            transaction.update(self._job(job.job_id), fields)
+            transaction.update(
+                script_reference, published_script_fields(script.get("dialogue", []), audio_objects, video)
+            )
+            return JobStatus.COMPLETED
+
+        return self._transact(complete)
+
+    def fail(self, job: VideoJob, *, code: str, message: str) -> None:
+        """The job is failed for good, with words for its user. Raises LeaseLostError."""
+        self._fenced(job, lambda current, now: _failed(current, now, code, message))
+
+    def give_back(self, job: VideoJob) -> None:
+        """The lease is free at once, for whoever is next; the attempt counts. Raises LeaseLostError."""
+        self._fenced(job, lambda _current, now: {"leaseUntil": None, "checkAt": now + CHECK_GRACE})
+
+    def _fenced(self, job: VideoJob, fields: Callable[[VideoJob, datetime], dict[str, Any]]) -> None:
+        def write(transaction: Transaction) -> None:
+            current = self._check_fence(transaction, job)
+            transaction.update(self._job(job.job_id), fields(current, self._now()))
+
+        self._transact(write)
+
+    def _check_fence(self, transaction: Transaction, job: VideoJob) -> VideoJob:
+        fields = self._job(job.job_id).get(transaction=transaction).to_dict()
+        current = VideoJob.model_validate(fields) if fields else None
+        if current is None or current.status.is_terminal or current.fence != job.fence:
+            raise LeaseLostError
+        return current
+
+    def _job(self, job_id: str) -> DocumentReference:
+        return self._db.document("videoJobs", job_id)
+
+    def _transact(self, body: Callable[[Transaction], Result]) -> Result:
+        try:
+            result: Result = transactional(body)(self._db.transaction(max_attempts=10))
+        except (Aborted, DeadlineExceeded) as error:
+            raise TransientError("the job document is contended") from error
+        except ValueError as error:
+            # How the library says that every attempt to commit met contention.
+            if "Failed to commit transaction" not in str(error):
+                raise
+            raise TransientError("the job document is contended") from error
+        return result
+
+
+_ATTEMPTS_USED_UP = "The video could not be made after several tries. You were not charged."
+
+
+def _lease_fields(now: datetime) -> dict[str, Any]:
+    return {"leaseUntil": now + LEASE, "checkAt": now + LEASE + CHECK_GRACE}
+
+
+def _ended(job: VideoJob, now: datetime, status: JobStatus) -> dict[str, Any]:
+    """The fields of a job that ends now. The fence moves on, so that nothing of this lease is written after it."""
+    return {"status": status, "completedAt": now, "fence": job.fence + 1, "leaseUntil": None, "checkAt": now}
+
+
+def _failed(job: VideoJob, now: datetime, code: str, message: str) -> dict[str, Any]:
+    steps = [
+        step.model_copy(update={"status": "failed", "error_message": message}) if step.status == "in_progress" else step
+        for step in job.steps
+    ]
+    return _ended(job, now, JobStatus.FAILED) | {
+        "steps": [step.to_document() for step in steps],
+        "errorCode": code,
+        "errorMessage": message,
+    }

@@ -1,0 +1,54 @@
+"""The media bucket as the runner uses it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from google.api_core.exceptions import GoogleAPICallError, NotFound, PreconditionFailed
+from google.cloud.storage import Bucket
+
+from gpu_runner.errors import HopelessError, TransientError
+
+# Below this a single request is cheaper; a video above it goes up in pieces that are retried each by itself.
+_TIMEOUT_SECONDS = 60
+
+
+class MediaStore:
+    """Objects in, objects out. Raises TransientError when the bucket does not answer."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    def download(self, object_name: str, target: Path) -> None:
+        """The object is at `target`. Raises HopelessError when there is none."""
+        partial = target.with_name(f".{target.name}.part")
+        with _storage_errors():
+            try:
+                self._bucket.blob(object_name).download_to_filename(str(partial), timeout=_TIMEOUT_SECONDS)
+            except NotFound as error:
+                raise HopelessError(
+                    "MEDIA_MISSING", "A recording, picture or background of this video no longer exists."
+                ) from error
+        partial.replace(target)
+
+    def exists(self, object_name: str) -> bool:
+        with _storage_errors():
+            return bool(self._bucket.blob(object_name).exists(timeout=_TIMEOUT_SECONDS))
+
+    def upload(self, source: Path, object_name: str, *, content_type: str) -> None:
+        """The object is there, whoever wrote it first: a name stands for its content, so the first one is kept."""
+        with _storage_errors():
+            try:
+                self._bucket.blob(object_name).upload_from_filename(
+                    str(source), content_type=content_type, if_generation_match=0, timeout=_TIMEOUT_SECONDS
+                )
+            except PreconditionFailed:
+                return
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    try:
+        yield
+    except (GoogleAPICallError, OSError) as error:
+        raise TransientError(f"the media bucket failed: {type(error).__name__}") from error

@@ -1,0 +1,220 @@
+"""One render: the five steps in order, resumable at any line."""
+
+import hashlib
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts import log
+from contracts.job_snapshot import JobSnapshot, Line, Speaker, line_digest, line_seed
+from contracts.media_paths import line_object, video_object
+from contracts.video_job import JobStatus, StepName, VideoFile, VideoJob
+from gpu_runner.captions import write_captions
+from gpu_runner.composition import ComposedVideo, Composition, compose_video
+from gpu_runner.encoders import choose_encoder
+from gpu_runner.errors import HopelessError, LeaseLostError
+from gpu_runner.ffmpeg import FfmpegError, FfmpegStoppedError
+from gpu_runner.fonts import installed_fonts
+from gpu_runner.heartbeat import Heartbeat
+from gpu_runner.jobs import Jobs
+from gpu_runner.media_store import MediaStore
+from gpu_runner.progress import Progress, Report
+from gpu_runner.soundtrack import LineAudio, UnusableLineError, join_lines, normalise_line
+from gpu_runner.timeline import SpokenLine, Timeline, build_timeline
+from gpu_runner.voice import Voice
+
+# A render must end within Cloud Tasks' 1,800 s; what is left is for speech, upload and the last transaction.
+_ENCODE_TIMEOUT_SECONDS = 1200.0
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A dialogue line and the audio object that its digest names."""
+
+    line: Line
+    speaker: Speaker
+    digest: str
+    audio_object: str
+
+
+@dataclass(frozen=True)
+class Render:
+    """One claimed job and what it is rendered with. `scratch` is an empty folder of its own."""
+
+    job: VideoJob
+    snapshot: JobSnapshot
+    jobs: Jobs
+    media: MediaStore
+    voice: Voice
+    scratch: Path
+
+    def run(self) -> JobStatus:
+        """The job has ended: completed, or cancelled when its script is gone. Raises RenderError.
+
+        A line's audio is stored as soon as it is spoken, under a name that is the hash of everything that determines
+        it, so that a later attempt, or a later render of an edited script, speaks only what is missing.
+        """
+        progress = Progress(lambda steps, current: self.jobs.write_progress(self.job, steps, current))
+        with Heartbeat(lambda: self.jobs.extend_lease(self.job)) as heartbeat:
+            lines, missing = self._validate_audio(progress)
+            self._generate_audio(progress, lines, missing, heartbeat)
+            spoken, timeline = self._create_timeline(progress, lines)
+            soundtrack = self._concatenate_audio(progress, spoken, timeline)
+            heartbeat.check()
+            return self._generate_video(progress, lines, timeline, soundtrack, heartbeat.lost)
+
+    def _validate_audio(self, progress: Progress) -> tuple[list[_Line], list[_Line]]:
+        """All lines, and those whose audio is still to be spoken. A recording without its text is transcribed first."""
+        with progress.step(StepName.AUDIO_VALIDATION) as report:
+            snapshot = self._transcribed()
+            speakers = {speaker.character_id: speaker for speaker in snapshot.speakers}
+            lines = [_planned(line, speakers[line.speaker], snapshot.user_id) for line in snapshot.lines]
+            # The same line said twice by the same speaker is spoken once.
+            distinct = {line.digest: line for line in lines}
+            missing = {digest for digest, line in distinct.items() if not self.media.exists(line.audio_object)}
+            found = sum(line.digest not in missing for line in lines)
+            report(100, f"Found {found}/{len(lines)} audio files")
+        return lines, [distinct[digest] for digest in distinct if digest in missing]
+
+    def _transcribed(self) -> JobSnapshot:
+        """The snapshot with the text of every recording, which decides the pace of every line."""
+        speakers = [
+            speaker
+            if speaker.ref_text
+            else speaker.model_copy(update={"ref_text": self.voice.transcribe(self._fetched(speaker.recording))})
+            for speaker in self.snapshot.speakers
+        ]
+        snapshot = self.snapshot.model_copy(update={"speakers": tuple(speakers)})
+        if snapshot != self.snapshot:
+            self.jobs.store_transcript(self.job, snapshot)
+        return snapshot
+
+    def _generate_audio(
+        self, progress: Progress, lines: list[_Line], missing: list[_Line], heartbeat: Heartbeat
+    ) -> None:
+        with progress.step(StepName.AUDIO_GENERATION) as report:
+            pending = {line.digest for line in missing}
+            _report_audio(report, lines, pending)
+            for line in missing:
+                heartbeat.check()
+                sound = self.scratch / f"{line.digest}.wav"
+                self.voice.speak(
+                    line.line.text,
+                    line.speaker,
+                    self._fetched(line.speaker.recording),
+                    seed=line_seed(line.digest),
+                    target=sound,
+                )
+                self.media.upload(sound, line.audio_object, content_type="audio/wav")
+                pending.remove(line.digest)
+                _report_audio(report, lines, pending)
+
+    def _create_timeline(self, progress: Progress, lines: list[_Line]) -> tuple[list[LineAudio], Timeline]:
+        with progress.step(StepName.TIMELINE_CREATION) as report:
+            spoken = {line.digest: self._normalised(line) for line in {line.digest: line for line in lines}.values()}
+            report(90, "Laying out the dialogue...")
+            audio = [spoken[line.digest] for line in lines]
+            timeline = build_timeline(
+                [
+                    SpokenLine(
+                        speaker=line.line.speaker,
+                        text=line.line.text,
+                        sample_count=sound.sample_count,
+                        voiced=sound.voiced,
+                    )
+                    for line, sound in zip(lines, audio, strict=True)
+                ],
+                picture_counts={line.speaker.character_id: len(line.speaker.pictures) for line in lines},
+            )
+            report(100, f"Laid out {len(lines)} lines in {timeline.duration_seconds:.1f} seconds")
+        return audio, timeline
+
+    def _normalised(self, line: _Line) -> LineAudio:
+        sound = self.scratch / f"{line.digest}.wav"
+        if not sound.exists():
+            self.media.download(line.audio_object, sound)
+        try:
+            return normalise_line(sound, self.scratch / f"{line.digest}.48k.wav")
+        except (FfmpegError, UnusableLineError) as error:
+            log.error("line_audio_unusable", job_id=self.job.job_id, error=type(error).__name__)
+            raise HopelessError("VOICE_UNUSABLE", "The voice gave no usable sound for one of the lines.") from error
+
+    def _concatenate_audio(self, progress: Progress, audio: list[LineAudio], timeline: Timeline) -> Path:
+        with progress.step(StepName.AUDIO_CONCATENATION) as report:
+            target = self.scratch / "soundtrack.wav"
+            join_lines([each.path for each in audio], timeline, target)
+            report(100, f"Joined {len(audio)} lines")
+        return target
+
+    def _generate_video(
+        self, progress: Progress, lines: list[_Line], timeline: Timeline, soundtrack: Path, lost: threading.Event
+    ) -> JobStatus:
+        with progress.step(StepName.VIDEO_GENERATION) as report:
+            captions = self.scratch / "captions.ass"
+            write_captions(timeline, installed_fonts(), captions)
+            speakers = {line.speaker.character_id: line.speaker for line in lines}
+            composition = Composition(
+                timeline=timeline,
+                pictures={
+                    character_id: [self._fetched(picture) for picture in speaker.pictures]
+                    for character_id, speaker in speakers.items()
+                },
+                captions=captions,
+                audio=soundtrack,
+                background=self._fetched(self.snapshot.background.object_name),
+                start_seconds=_background_start_seconds(self.job.job_id),
+            )
+            try:
+                video = compose_video(
+                    composition,
+                    self.scratch / "video.mp4",
+                    encoder=choose_encoder(),
+                    timeout_seconds=_ENCODE_TIMEOUT_SECONDS,
+                    # The last part of the step is the upload.
+                    on_progress=lambda done: report(done.progress_percent * 0.95, "Rendering video segments..."),
+                    stop=lost,
+                )
+            except FfmpegStoppedError as error:
+                raise LeaseLostError from error
+            except FfmpegError as error:
+                log.error("video_not_encoded", job_id=self.job.job_id, stderr_tail=error.stderr_tail)
+                raise HopelessError("ENCODE_FAILED", "The video could not be put together.") from error
+            report(95, "Uploading the video...")
+            object_name = video_object(self.snapshot.user_id, self.job.job_id, self.job.fence)
+            self.media.upload(video.path, object_name, content_type="video/mp4")
+        return self._publish(progress, lines, timeline, video, object_name)
+
+    def _publish(
+        self, progress: Progress, lines: list[_Line], timeline: Timeline, video: ComposedVideo, object_name: str
+    ) -> JobStatus:
+        return self.jobs.complete(
+            self.job,
+            steps=progress.steps,
+            video=VideoFile(
+                object_name=object_name, duration_seconds=timeline.duration_seconds, size_bytes=video.size_bytes
+            ),
+            encoder=video.encoder,
+            audio_objects={(line.line.speaker, line.line.text): line.audio_object for line in lines},
+        )
+
+    def _fetched(self, object_name: str) -> Path:
+        """The object's file in the scratch folder, downloaded at its first use."""
+        target = self.scratch / object_name.replace("/", "_")
+        if not target.exists():
+            self.media.download(object_name, target)
+        return target
+
+
+def _planned(line: Line, speaker: Speaker, owner_id: str) -> _Line:
+    digest = line_digest(line, speaker)
+    return _Line(line=line, speaker=speaker, digest=digest, audio_object=line_object(owner_id, digest))
+
+
+def _report_audio(report: Report, lines: list[_Line], pending: set[str]) -> None:
+    completed = sum(line.digest not in pending for line in lines)
+    report(100 * completed / len(lines), f"Generating audio files... ({completed}/{len(lines)} completed)")
+
+
+def _background_start_seconds(job_id: str) -> float:
+    """A start that differs per job and is the same for every attempt: 0 to 3,600, folded into the file's length."""
+    return int(hashlib.sha256(job_id.encode()).hexdigest()[:8], 16) % 3_600_000 / 1000

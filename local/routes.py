@@ -1,0 +1,193 @@
+"""Writes what follows from the route table: Hosting's rewrites in firebase.json and the OpenAPI document.
+
+Run by `make routes`. `expected_files` is what a test compares the tree with.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "functions"))
+
+from pydantic import TypeAdapter  # noqa: E402
+from pydantic.json_schema import JsonSchemaMode, models_json_schema  # noqa: E402
+
+from gcp.deployment import REGION  # noqa: E402 (functions/ is put on the path above, as the deployment has it)
+from gcp.errors import ApiError  # noqa: E402
+from gcp.models import Form, NoBody  # noqa: E402
+from routes import NOT_FOUND_FUNCTION, ROUTES, Access, Route  # noqa: E402
+
+FIREBASE_JSON = ROOT / "firebase.json"
+OPENAPI_JSON = ROOT / "docs/site/api/openapi.json"
+_VARIABLE = re.compile(r"\{(\w+)\}")
+_REF = "#/components/schemas/{model}"
+
+
+def expected_files() -> Mapping[Path, str]:
+    """The content that each generated file should have."""
+    firebase = json.loads(FIREBASE_JSON.read_text())
+    firebase["hosting"]["rewrites"] = hosting_rewrites()
+    return {
+        FIREBASE_JSON: json.dumps(firebase, indent=2) + "\n",
+        OPENAPI_JSON: json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n",
+    }
+
+
+def hosting_rewrites() -> list[dict[str, object]]:
+    """One rewrite per path, the more literal before the more variable, and one for every other path of the API."""
+    paths = sorted(dict.fromkeys(route.path for route in ROUTES), key=_variability)
+    rewrites = [
+        _rewrite(_VARIABLE.sub("*", path), next(route for route in ROUTES if route.path == path).function)
+        for path in paths
+    ]
+    return [*rewrites, _rewrite("/api/**", NOT_FOUND_FUNCTION)]
+
+
+def _variability(path: str) -> list[bool]:
+    """Sorts a literal segment before a variable one in the same place."""
+    return [bool(_VARIABLE.fullmatch(segment)) for segment in path.split("/")]
+
+
+def _rewrite(source: str, function: str) -> dict[str, object]:
+    return {"source": source, "function": {"functionId": function, "region": REGION}}
+
+
+def openapi_document() -> dict[str, Any]:
+    """The API in OpenAPI 3.1: every operation with its body, its answer and the shape of its errors."""
+    import main  # noqa: PLC0415 (imports every function)
+
+    handlers = {route.function: getattr(main, route.function) for route in ROUTES}
+    bodies = list({handler.body for handler in handlers.values() if handler.body is not NoBody})
+    inputs: list[tuple[Any, JsonSchemaMode]] = [
+        (body, "validation") for body in sorted(bodies, key=lambda b: b.__name__)
+    ]
+    _, body_schemas = models_json_schema(inputs, ref_template=_REF)
+    schemas: dict[str, Any] = body_schemas.get("$defs", {})
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        handler = handlers[route.function]
+        answer = None
+        if handler.answer is not None:
+            answer = TypeAdapter(handler.answer).json_schema(mode="serialization", ref_template=_REF)
+            schemas |= answer.pop("$defs", {})
+            answer = _named(answer, handler.answer, schemas)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, handler, answer)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Duologue API",
+            "version": "1.0.0",
+            "description": "Turns a prompt into a short vertical video in which cloned voices talk to each other.",
+        },
+        "servers": [{"url": "http://localhost:8000", "description": "Development"}],
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted((schemas | {"Error": _ERROR}).items())),
+            "securitySchemes": {"session": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+def _named(schema: dict[str, Any], answer: Any, schemas: dict[str, Any]) -> dict[str, Any]:
+    """A single model's schema moves to the components, where a list's items are already."""
+    if not isinstance(answer, type):
+        return schema
+    schemas[answer.__name__] = schema
+    return {"$ref": _REF.format(model=answer.__name__)}
+
+
+def _operation(route: Route, handler: Any, answer: dict[str, Any] | None) -> dict[str, Any]:
+    summary, _, rest = (handler.call.__doc__ or "").partition("\n")
+    operation: dict[str, Any] = {
+        "operationId": route.function,
+        "tags": [route.entity],
+        "summary": summary.partition(": ")[2] or summary,
+        "description": " ".join(rest.split()),
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in _VARIABLE.findall(route.path)
+        ],
+        "responses": {
+            "200": _content("The answer.", "application/json", answer) if answer else {"description": "The media."},
+            "default": _content(
+                "A refusal; `error.code` says which.", "application/json", {"$ref": _REF.format(model="Error")}
+            ),
+        },
+    }
+    if route.access is Access.USER:
+        operation["security"] = [{"session": []}]
+    elif route.access is Access.OPTIONAL_USER:
+        operation["security"] = [{}, {"session": []}]
+    if handler.body is not NoBody:
+        operation["requestBody"] = _request_body(handler.body)
+    return operation
+
+
+def _request_body(body: Any) -> dict[str, Any]:
+    reference = {"$ref": _REF.format(model=body.__name__)}
+    if not issubclass(body, Form):
+        return _content("", "application/json", reference) | {"required": True}
+    file = {"type": "string", "format": "binary"}
+    files = {name: file if count == "one" else {"type": "array", "items": file} for name, count in body.files.items()}
+    schema = {"allOf": [reference, {"type": "object", "properties": files}]}
+    return _content("", "multipart/form-data", schema) | {"required": True}
+
+
+def _content(description: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {media_type: {"schema": schema}}}
+
+
+def _error_codes(parent: type[ApiError] = ApiError) -> list[str]:
+    return sorted({code for each in parent.__subclasses__() for code in (each.code, *_error_codes(each))})
+
+
+_ERROR: dict[str, Any] = {
+    "type": "object",
+    "description": "Every refusal. `detail` is for people (for 422 a list), `error` for programs.",
+    "required": ["detail", "error"],
+    "properties": {
+        "detail": {
+            "anyOf": [
+                {"type": "string"},
+                {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["loc", "msg", "type"],
+                        "properties": {
+                            "loc": {"type": "array", "items": {"type": ["string", "integer"]}},
+                            "msg": {"type": "string"},
+                            "type": {"type": "string"},
+                        },
+                    },
+                },
+            ]
+        },
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "requestId"],
+            "properties": {
+                "code": {"type": "string", "enum": [*_error_codes(), "INTERNAL"]},
+                "message": {"type": "string"},
+                "param": {"type": "string"},
+                "requestId": {"type": "string"},
+            },
+        },
+    },
+}
+
+
+def main() -> None:
+    """The generated files are as the table says."""
+    for path, content in expected_files().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        print(f"wrote {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
