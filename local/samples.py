@@ -176,7 +176,7 @@ def make_background(background: Background, path: Path) -> None:
     argv = ["ffmpeg", "-v", "error", "-nostdin", "-y", "-f", "rawvideo", "-pix_fmt", "rgb48le"]
     argv += ["-s", f"{background.width // step}x{background.height // step}", "-r", str(background.frames_per_second)]
     argv += ["-i", "-", "-vf", f"scale={background.width}:{background.height}:flags=bicubic,format=yuv420p"]
-    argv += ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "23", "-f", "mp4", str(once)]
+    argv += ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "25", "-f", "mp4", str(once)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE) as encoder:
         assert encoder.stdin is not None
         for frame in frames(background):

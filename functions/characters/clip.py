@@ -115,6 +115,8 @@ def decode_start(content: bytes) -> tuple[Samples, bool]:
             io.BytesIO(content),
             mode="r",
             format=demuxer,
+            # Titles in other encodings than UTF-8 are nothing to fail for.
+            metadata_errors="replace",
             # Nothing but these bytes is read: no protocol, no other demuxer (playlists, concat), no exotic decoder.
             container_options={
                 "protocol_whitelist": "none",

@@ -25,6 +25,9 @@ WALL_SECONDS = 40
 # each, twice while it is scaled.
 ADDRESS_SPACE_BYTES = 704 * 1024 * 1024
 
+# What the libraries import when they first meet a file that needs it, which then is too late.
+_LOADED_LATE = ("av.subtitles.stream", "PIL.ImagePalette", "PIL.MpoImagePlugin", "PIL.TiffImagePlugin", "mmap")
+
 _LENGTH = struct.Struct(">I")
 
 
@@ -69,8 +72,9 @@ def decode(kind: str, content: bytes) -> bytes:
 def limit_process() -> None:
     """The process can do no more than compute for a while: no new file, socket, core dump, and little memory."""
     # Every module that decoding needs is loaded before files can no longer be opened.
-    for name in ("characters.clip", "characters.picture"):
+    for name in ("characters.clip", "characters.picture", *_LOADED_LATE):
         importlib.import_module(name)
+    importlib.import_module("PIL.Image").preinit()
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

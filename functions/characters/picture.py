@@ -8,8 +8,7 @@ import struct
 import warnings
 import zlib
 
-# The formats' modules are named, so that nothing is imported when the process may no longer open files.
-from PIL import Image, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError, WebPImagePlugin
+from PIL import Image, UnidentifiedImageError, WebPImagePlugin
 
 from characters.refusals import UploadRefused
 
@@ -34,7 +33,8 @@ _FIRST_TURNED = 5
 # Faster than Pillow's 6 and hardly larger.
 _COMPRESSION = 4
 
-__all__ = ["JpegImagePlugin", "PngImagePlugin", "WebPImagePlugin", "make_picture"]
+# Pillow loads the modules of PNG and JPEG by itself, that of WebP only when asked for every format it knows.
+assert WebPImagePlugin.SUPPORTED
 
 
 def make_picture(content: bytes) -> bytes:

@@ -76,4 +76,5 @@ def _deployed(
     # firebase-functions 0.6.0 has no retry option for Firestore triggers and writes retry=False into the manifest;
     # without retries an event whose handler failed is dropped. The manifest is what the Firebase CLI deploys.
     deployed.__firebase_endpoint__.eventTrigger["retry"] = True
+    deployed.handler = handler
     return deployed

@@ -2,6 +2,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ from gpu_runner.composition import (
     AI_NOTICE,
     AI_SOURCE_TYPE,
     BackgroundCut,
-    Composition,
     ComposedVideo,
+    Composition,
     build_argv,
     compose_video,
     place_background,
@@ -148,7 +149,7 @@ def pause_frames(work: Work, video: ComposedVideo) -> list[Frame]:
     """The first and the last frame of every pause, and the video's last frame."""
     indices: list[int] = []
     segments = work.timeline.segments
-    for left, right in zip(segments, segments[1:], strict=False):
+    for left, right in pairwise(segments):
         indices += [left.end_frame, right.start_frame - 1]
     return frames_of(video.path, [*indices, work.timeline.frame_count - 1])
 
@@ -200,7 +201,7 @@ def test_speech_is_heard_in_every_line_and_not_between(work: Work, video: Compos
     ]
     in_pauses = [
         level_dbfs(sound, seconds_of(left.samples.end) + edge, seconds_of(right.samples.start) - edge)
-        for left, right in zip(segments, segments[1:], strict=False)
+        for left, right in pairwise(segments)
     ]
     assert min(in_lines) > -25
     assert max(in_pauses) < -60
@@ -342,7 +343,7 @@ def test_an_encoder_that_fails_is_replaced_by_x264_once(tmp_path: Path) -> None:
 def test_a_failure_of_x264_is_told_and_leaves_no_file(tmp_path: Path) -> None:
     work = prepare(tmp_path, [("ada", "Hi", 0.05)])
     work.composition.captions.unlink()
-    with pytest.raises(FfmpegError, match="captions.ass"):
+    with pytest.raises(FfmpegError, match=r"captions\.ass"):
         compose(work, encoder=X264)
     assert [path for path in tmp_path.iterdir() if "video" in path.name] == []
 

@@ -133,5 +133,5 @@ def test_a_playlist_that_calls_itself_a_video_is_not_followed(tmp_path: Path) ->
     target = write_background(tmp_path / "other.mp4", seconds=0.5)
     disguised = tmp_path / "back.mp4"
     disguised.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{target}\n#EXT-X-ENDLIST\n")
-    with pytest.raises(NotAVideoError, match="Invalid data|whitelist"):
+    with pytest.raises(NotAVideoError, match=r"Invalid data|whitelist"):
         measure_video_seconds(disguised, formats="mov,matroska")

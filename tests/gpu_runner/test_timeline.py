@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 
@@ -66,7 +67,7 @@ def test_a_lines_frames_hold_all_of_its_samples() -> None:
 
 def test_two_lines_never_share_a_frame() -> None:
     segments = build_timeline(lines_of(["ada", "bob"] * 50, sample_count=777), picture_counts={}).segments
-    assert all(left.end_frame < right.start_frame for left, right in zip(segments, segments[1:], strict=False))
+    assert all(left.end_frame < right.start_frame for left, right in pairwise(segments))
 
 
 @pytest.mark.parametrize("lines", [[], lines_of(["ada"], sample_count=0)], ids=["no line", "an empty line"])

@@ -325,7 +325,7 @@ def test_a_made_up_transcript_fits_the_recording(seconds: int) -> None:
 @pytest.mark.parametrize(
     ("text", "voice"),
     [
-        ("Hello, Привет", "en-us"),
+        ("Hello there, Привет", "en-us"),
         ("Привет, OK?", "ru"),
         ("Καλημέρα", "el"),
         ("नमस्ते", "hi"),
@@ -349,12 +349,11 @@ def test_a_text_is_spoken_and_never_obeyed(text: str) -> None:
     assert 0.3 < len(sound) / sample_rate_hz < 5
 
 
-def test_a_short_line_is_slowed_down_whatever_the_speed() -> None:
-    slow, fast = (
-        line_seconds("Hi.", transcript="a" * 89 + ".", reference_seconds=9.1, speed=speed) for speed in (1, 2)
-    )
+@pytest.mark.parametrize("speed", [1.0, 2.0])
+def test_a_short_line_is_slowed_down_whatever_the_speed(speed: float) -> None:
+    seconds = line_seconds("Hi.", transcript="a" * 89 + ".", reference_seconds=9.1, speed=speed)
 
-    assert (slow, fast) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert seconds == pytest.approx(1.0)
 
 
 def test_only_old_files_are_swept(tmp_path: Path) -> None:

@@ -1,0 +1,112 @@
+"""What the trigger and the minute function do with an ended job: once, in any order, any number of times."""
+
+import itertools
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from contracts.video_job import JobStatus, VideoFile, VideoJob
+from tests.functions.videos.conftest import NOW
+from videos.jobs import find_job, settle_job
+from videos.minute import repair_due_jobs
+from videos.triggers import on_video_job_written
+
+if TYPE_CHECKING:
+    from google.cloud.firestore import Client
+
+ENDS = [JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED]
+
+
+def end(db: "Client", job: VideoJob, status: JobStatus) -> VideoJob:
+    """The job as its runner leaves it."""
+    video = VideoFile(object_name=f"videos/ann/{job.job_id}_1.mp4", duration_seconds=9.0, size_bytes=5)
+    fields: dict[str, Any] = {"status": status, "completedAt": NOW, "checkAt": NOW}
+    if status is JobStatus.COMPLETED:
+        fields["video"] = video.to_document()
+    db.document("videoJobs", job.job_id).update(fields)
+    ended = find_job(db, job.job_id)
+    assert ended
+    return ended
+
+
+def balance(db: "Client") -> tuple[int, int]:
+    fields = db.document("users", "ann").get().to_dict() or {}
+    return fields["tokens"], fields["held"]
+
+
+def ledger(db: "Client") -> list[tuple[str, int, int]]:
+    entries = (each.to_dict() or {} for each in db.collection("users", "ann", "ledger").stream())
+    return sorted((entry["kind"], entry["tokens"], entry["held"]) for entry in entries)
+
+
+def activities(db: "Client") -> list[str]:
+    return sorted(str((each.to_dict() or {})["type"]) for each in db.collection("users", "ann", "activities").stream())
+
+
+def deliver(job_before: VideoJob | None, job_after: VideoJob) -> None:
+    """The event of one write, as the platform delivers it."""
+    before = job_before.to_document() if job_before else None
+    on_video_job_written.handler({"jobId": job_after.job_id}, before, job_after.to_document())
+
+
+def test_a_completed_job_is_captured_once_with_its_entry_and_activity(db: "Client", started_job: VideoJob) -> None:
+    end(db, started_job, JobStatus.COMPLETED)
+
+    outcomes = [settle_job(db, started_job.job_id, NOW) for _ in range(3)]
+
+    assert outcomes == [True, False, False]
+    assert balance(db) == (19, 0)
+    assert ledger(db) == [("capture", -1, -1), ("grant", 20, 0), ("hold", 0, 1)]
+    assert "tokens_deducted" in activities(db)
+
+
+@pytest.mark.parametrize("status", [JobStatus.FAILED, JobStatus.CANCELLED])
+def test_a_job_that_gave_no_video_costs_nothing(db: "Client", started_job: VideoJob, status: JobStatus) -> None:
+    end(db, started_job, status)
+
+    settle_job(db, started_job.job_id, NOW)
+
+    assert balance(db) == (20, 0)
+    assert ledger(db) == [("grant", 20, 0), ("hold", 0, 1), ("release", 0, -1)]
+    assert activities(db) == ["video_generation_failed", "video_generation_started"]
+
+
+def test_an_unfinished_job_is_not_settled(db: "Client", started_job: VideoJob) -> None:
+    assert not settle_job(db, started_job.job_id, NOW)
+    assert balance(db) == (20, 1)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(("created", "claimed", "ended"))), ids="-".join)
+def test_events_in_any_order_and_twice_charge_once(db: "Client", started_job: VideoJob, order: tuple[str, ...]) -> None:
+    claimed = started_job.model_copy(update={"status": JobStatus.IN_PROGRESS})
+    ended = end(db, started_job, JobStatus.COMPLETED)
+    events = {"created": (None, started_job), "claimed": (started_job, claimed), "ended": (claimed, ended)}
+
+    for name in (*order, *order):
+        deliver(*events[name])
+
+    assert balance(db) == (19, 0)
+    assert activities(db) == ["tokens_deducted", "video_generation_completed", "video_generation_started"]
+
+
+def test_a_write_that_changes_no_status_does_nothing(db: "Client", started_job: VideoJob) -> None:
+    deliver(started_job, started_job.model_copy(update={"overall_progress": 50.0}))
+
+    assert activities(db) == []
+
+
+@pytest.mark.parametrize("status", ENDS)
+def test_a_lost_event_is_made_up_for_within_the_minute(db: "Client", started_job: VideoJob, status: JobStatus) -> None:
+    end(db, started_job, status)
+
+    repair_due_jobs(db, NOW)
+
+    assert balance(db) == ((19, 0) if status is JobStatus.COMPLETED else (20, 0))
+
+
+def test_a_settled_job_is_not_looked_at_again(db: "Client", started_job: VideoJob) -> None:
+    end(db, started_job, JobStatus.COMPLETED)
+    repair_due_jobs(db, NOW)
+
+    assert repair_due_jobs(db, NOW + timedelta(days=1)) == 0
