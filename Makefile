@@ -2,7 +2,7 @@
 
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check routes reset
+.PHONY: help setup run demo stop test check routes reset
 
 # What `make demo` is given; each may be left out.
 export PROMPT VOICE_A VOICE_B IMAGE_A IMAGE_B BACKGROUND
@@ -16,8 +16,11 @@ setup:  ## bring what is missing: Python packages, the Firebase CLI, Java, FFmpe
 run: setup  ## start the whole cloud on this machine; Ctrl-C stops it and keeps its data
 	@$(PYTHON) -m local.cloud run
 
-demo: setup  ## make a video through the running cloud (PROMPT= VOICE_A= VOICE_B= IMAGE_A= IMAGE_B= BACKGROUND=)
+demo: setup  ## start the cloud, make a video through its API, and leave it up (PROMPT= VOICE_A= VOICE_B= IMAGE_A= IMAGE_B= BACKGROUND=)
 	@$(PYTHON) -m local.demo
+
+stop: setup  ## stop the cloud that runs; its data are kept
+	@$(PYTHON) -m local.background
 
 test: setup  ## all tests, on the real parts
 	@$(PYTHON) -m pytest

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from gpu_runner.fonts import FontCoverage
-from gpu_runner.timeline import FRAME_RATE_HZ, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, SampleRange, Segment, Timeline
+from gpu_runner.timeline import FRAME_RATE_HZ, SAMPLES_PER_FRAME, SampleRange, Segment, Timeline
 
 VIDEO_WIDTH = 1080
 VIDEO_HEIGHT = 1920
@@ -23,7 +23,7 @@ _LARGEST_WIDTH_EMS = 11.0  # 836 of the 960 pixels between the margins; the esti
 _NARROWEST_SCALE = 0.6
 # libass makes a font's ascent and descent, 1.36 em in Noto Sans, as high as the size: this is 76 pixels per em.
 _FONT_SIZE = 104
-_PHRASE_PAUSE_SAMPLES = SAMPLE_RATE_HZ * 18 // 100
+_PACE_SPREAD = 2.0
 _PHRASE_ENDS = frozenset(",.;:!?\u2026\u3002\uff0c\u3001\uff01\uff1f\uff1b\uff1a\u060c\u061f\u0964")
 
 _ACTIVE_COLOUR = "&H00D7FF&"  # ASS writes blue, green, red: this is gold
@@ -147,29 +147,52 @@ def split_words(text: str) -> list[Word]:
 def word_starts(words: Sequence[Word], voiced: Sequence[SampleRange]) -> list[int]:
     """The sample at which each word begins.
 
-    If the voice pauses as often as the punctuation asks for it, every phrase is matched with its part of the sound;
-    otherwise the letters are spread over all of it.
+    The phrases that the punctuation makes are matched with what lies between the longest pauses, if every phrase then
+    takes about its share of the time; otherwise the letters are spread over all of the sound.
     """
-    runs: list[list[SampleRange]] = []
-    for part in voiced:
-        if runs and part.start - runs[-1][-1].end < _PHRASE_PAUSE_SAMPLES:
-            runs[-1].append(part)
-        else:
-            runs.append([part])
     phrases: list[list[Word]] = []
     for index, word in enumerate(words):
         if index == 0 or (words[index - 1].ends_phrase and word.space_before):
             phrases.append([])
         phrases[-1].append(word)
-    if len(phrases) != len(runs):
+    runs = _split_at_longest_pauses(voiced, run_count=len(phrases))
+    if not _is_plausible(phrases, runs):
         return _spread(words, voiced)
     return [start for phrase, run in zip(phrases, runs, strict=True) for start in _spread(phrase, run)]
 
 
+def _split_at_longest_pauses(voiced: Sequence[SampleRange], *, run_count: int) -> list[Sequence[SampleRange]]:
+    """The voiced parts in `run_count` groups, or in as many as there are parts if that is less."""
+    by_length = sorted(range(1, len(voiced)), key=lambda index: voiced[index - 1].end - voiced[index].start)
+    cuts = sorted(by_length[: max(run_count - 1, 0)])
+    return [voiced[start:end] for start, end in pairwise((0, *cuts, len(voiced)))]
+
+
+def _is_plausible(phrases: Sequence[Sequence[Word]], runs: Sequence[Sequence[SampleRange]]) -> bool:
+    """Whether no phrase would be spoken at more than twice, or less than half, the line's mean pace."""
+    if len(phrases) != len(runs):
+        return False
+    letter_counts = [_letter_count(phrase) for phrase in phrases]
+    lengths = [_voiced_samples(run) for run in runs]
+    mean_pace = sum(letter_counts) / sum(lengths)
+    return all(
+        mean_pace / _PACE_SPREAD <= letter_count / length <= mean_pace * _PACE_SPREAD
+        for letter_count, length in zip(letter_counts, lengths, strict=True)
+    )
+
+
+def _letter_count(words: Sequence[Word]) -> int:
+    return sum(word.letter_count for word in words)
+
+
+def _voiced_samples(ranges: Sequence[SampleRange]) -> int:
+    return sum(part.end - part.start for part in ranges)
+
+
 def _spread(words: Sequence[Word], ranges: Sequence[SampleRange]) -> list[int]:
     """The words' beginnings, by their letters' share of the ranges' joint length."""
-    voiced_samples = sum(part.end - part.start for part in ranges)
-    letter_count = sum(word.letter_count for word in words)
+    voiced_samples = _voiced_samples(ranges)
+    letter_count = _letter_count(words)
     starts: list[int] = []
     letters_before = 0
     for word in words:

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -45,7 +46,11 @@ _SWEEP_SECONDS = 10.0
 
 
 class CloudBusyError(CloudError):
-    """A local cloud of this repository is already running."""
+    """A local cloud of this repository is already running, in the process `holder`; 0 when that is unknown."""
+
+    def __init__(self, holder: int) -> None:
+        super().__init__(f"A local cloud is already running (process {holder}). Stop it with `make stop`.")
+        self.holder = holder
 
 
 class LocalCloud:
@@ -268,11 +273,9 @@ def take_lock(root: Path) -> IO[str]:
         fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock_file.seek(0)
-        holder = lock_file.read().strip() or "unknown"
+        holder = lock_file.read().strip()
         lock_file.close()
-        raise CloudBusyError(
-            f"A local cloud is already running (process {holder}). Press Ctrl-C where it runs, or `kill {holder}`."
-        ) from None
+        raise CloudBusyError(int(holder) if holder.isdigit() else 0) from None
     lock_file.truncate(0)
     lock_file.write(str(os.getpid()))
     lock_file.flush()
@@ -304,8 +307,14 @@ def run(root: Path = ROOT) -> int:
 
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
+    samples = root / ".local" / "samples"
     try:
-        cloud.start()
+        # Painting the sample backgrounds takes as long as the parts take to start, so both go on at once.
+        with subprocess.Popen(
+            [sys.executable, "-m", "local.samples", str(samples)], cwd=root, stdout=subprocess.DEVNULL
+        ):
+            cloud.start()
+        _stock_library(cloud, sorted(samples.glob("background_*.mp4")))
         print(_welcome(cloud), flush=True)
         cloud.wait()
     except CloudStoppedError:
@@ -317,6 +326,12 @@ def run(root: Path = ROOT) -> int:
         cloud.stop()
     print(f"Stopped. The data are in {cloud.state_dir}.", flush=True)
     return 0
+
+
+def _stock_library(cloud: LocalCloud, backgrounds: list[Path]) -> None:
+    """The sample backgrounds are in the library, as an admin would have put some there."""
+    argv = [sys.executable, "-m", "local.library", *map(str, backgrounds)]
+    subprocess.run(argv, cwd=cloud.root, env={**os.environ, **cloud.env}, check=True)
 
 
 def _welcome(cloud: LocalCloud) -> str:

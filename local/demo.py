@@ -8,6 +8,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from dataclasses import dataclass
@@ -119,13 +120,24 @@ def own_background() -> str | None:
         return None
     path = chosen_file("BACKGROUND", Path())
     name = f"demo_{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}.mp4"
-    secrets = read_or_make_secrets(STATE / "secrets.json")
-    environment = os.environ | product_environment(Ports(), secrets, os.environ)
-    script = "import sys, pathlib, local.library as l; l.add_background(pathlib.Path(sys.argv[1]), sys.argv[2])"
-    added = subprocess.run([sys.executable, "-c", script, str(path), name], env=environment, cwd=ROOT, check=False)
+    with tempfile.TemporaryDirectory() as folder:
+        named = Path(folder) / name
+        named.symlink_to(path.resolve())
+        added = subprocess.run(
+            [sys.executable, "-m", "local.library", str(named)],
+            env=product_process_environment(),
+            cwd=ROOT,
+            check=False,
+        )
     if added.returncode != 0:
         raise DemoError(f"BACKGROUND names {path}, which could not be added to the library")
     return name
+
+
+def product_process_environment() -> dict[str, str]:
+    """What a process of the running local cloud gets."""
+    secrets = read_or_make_secrets(STATE / "secrets.json")
+    return {**os.environ, **product_environment(Ports(), secrets, os.environ)}
 
 
 def follow_job(client: Client, job_id: str) -> dict[str, Any]:

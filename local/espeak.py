@@ -123,12 +123,12 @@ def speak(text: str, *, pitch_hz: float, seconds: float) -> Samples:
     reachable_hz = HIGH_VOICE_PITCHES_HZ if high else LOW_VOICE_PITCHES_HZ
     aim_hz, words_per_minute, factor = pitch_hz, float(USUAL_WORDS_PER_MINUTE), 1.0
     for last in (False, False, True):
-        setting = 50
+        setting = round(float(np.interp(aim_hz, reachable_hz, PITCH_SETTINGS)))
         samples, rate_hz = espeak(text, voice=voice, pitch_setting=setting, words_per_minute=round(words_per_minute))
         if not samples.size:
             return speak("hmm", pitch_hz=pitch_hz, seconds=seconds)
         heard_hz = median_pitch_hz(samples, rate_hz)
-        factor = 1.0
+        factor = 1.0 if heard_hz is None else min(max(pitch_hz / heard_hz, 0.8), 1.25)
         if not last:
             aim_hz = min(max(aim_hz * factor, reachable_hz[0]), reachable_hz[-1])
             words_per_minute *= len(samples) / rate_hz / factor / seconds

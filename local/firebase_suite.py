@@ -57,6 +57,7 @@ def suite_part(site: Site) -> Part:
             Check("functions", lambda: functions_answer(ports)),
         ),
         ready_timeout_seconds=180,
+        hopeless=("Failed to load function definition from source",),
         stop_signal=signal.SIGINT,  # the CLI exports on this one
         stop_timeout_seconds=40,
         ports=(

@@ -47,11 +47,16 @@ def measure_video(path: Path) -> tuple[int, int, float]:
         raise ValueError(f"{path} is no video that FFmpeg reads") from error
 
 
+def has_background(name: str) -> bool:
+    return bool(FirestoreClient(project=PROJECT_ID).document("backgrounds", name).get().exists)
+
+
 def main() -> None:
     for argument in sys.argv[1:]:
         path = Path(argument)
-        add_background(path, path.name)
-        print(f"background {path.name} is in the library")
+        if not has_background(path.name):
+            add_background(path, path.name)
+            print(f"  background {path.name} is in the library")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.processes import PART_MARK, kill_group
+from local.processes import PART_MARK, SERVED_MARK, kill_group
 
 _CHECK_INTERVAL_SECONDS = 0.2
 _LOG_TAIL_LINES = 25
@@ -39,7 +39,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Part:
-    """What a part is started with. `restarts` says that the platform would start it again when it dies."""
+    """What a part is started with.
+
+    `restarts` says that the platform would start it again when it dies. A line of `hopeless` in the log says that the
+    part runs, but will not serve.
+    """
 
     name: str
     argv: tuple[str, ...]
@@ -51,6 +55,7 @@ class Part:
     stop_timeout_seconds: float = 10.0
     restarts: bool = False
     ports: tuple[int, ...] = ()
+    hopeless: tuple[str, ...] = ()
 
 
 @dataclass
@@ -63,6 +68,7 @@ class RunningPart:
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
     _wanted: bool = False
+    _log_start: int = 0
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -78,11 +84,14 @@ class RunningPart:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        served = self._served_path()
+        served.unlink(missing_ok=True)
         with self.log_path.open("ab") as log:
+            self._log_start = log.tell()
             self.process = subprocess.Popen(
                 self.part.argv,
                 cwd=self.part.cwd,
-                env=dict(self.part.environment) | {PART_MARK: self.part.name},
+                env=dict(self.part.environment) | {PART_MARK: self.part.name, SERVED_MARK: str(served)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -90,6 +99,10 @@ class RunningPart:
             )
         self.starts += 1
         return self.process
+
+    def _served_path(self) -> Path:
+        """The file that is there once this start's process has served."""
+        return self.log_path.with_suffix(".served")
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
         delay_seconds = 0.0
@@ -130,9 +143,17 @@ class RunningPart:
                     raise CloudStoppedError("stopped while starting")
                 if not self.part.restarts and self.process is not None and self.process.poll() is not None:
                     raise self.failure(f"ended with {_describe_exit(self.process.returncode)} before it served")
+                if any(words in self._log_of_this_start() for words in self.part.hopeless):
+                    raise self.failure("will not serve")
                 if time.monotonic() - started > self.part.ready_timeout_seconds:
                     raise self.failure(f"does not serve after {self.part.ready_timeout_seconds:g} s ({check.name})")
             announce(check.name, time.monotonic() - started)
+        self._served_path().touch()
+
+    def _log_of_this_start(self) -> str:
+        with self.log_path.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace")
 
     def failure(self, reason: str) -> PartFailedError:
         lines = self.log_path.read_text(errors="replace").splitlines() if self.log_path.exists() else []
@@ -140,14 +161,18 @@ class RunningPart:
         return PartFailedError(f"{self.part.name} {reason}.\n  log: {self.log_path}\n{tail}")
 
     def stop(self) -> None:
-        """The process has ended: asked by its stop signal, killed with its session when it did not heed in time."""
+        """The process has ended: asked by its stop signal, killed with its session when it did not heed in time.
+
+        One that never served is killed at once. It has nothing to save, and the suite would save what it had imported
+        so far in place of what it should have imported.
+        """
         with self._lock:
             self._wanted = False
             self._stopping.set()
             process = self.process
         if process is None:
             return
-        if process.poll() is None:
+        if process.poll() is None and self._served_path().exists():
             # Only to the process itself: the suite's Java must live until the suite has exported its data.
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(self.part.stop_signal)

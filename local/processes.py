@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 import psutil
 
-# Every process of a local cloud carries these two, and so do its children: that is how none is left behind, even when
-# a child has left its session or its parent has died.
+# Every process of a local cloud carries these, and so do its children: that is how none is left behind, even when a
+# child has left its session or its parent has died.
 CLOUD_MARK = "DUOLOGUE_LOCAL_CLOUD"  # the repository root whose cloud this is
 PART_MARK = "DUOLOGUE_LOCAL_PART"  # the part's name
+SERVED_MARK = "DUOLOGUE_LOCAL_SERVED"  # the file that is there once the part has served
 
 
 def marked_processes(root: Path, *, part: str | None = None) -> list[psutil.Process]:
@@ -53,12 +54,14 @@ def end_processes(processes: list[psutil.Process]) -> None:
 def end_leftovers(root: Path, *, saving_part: str, stop_timeout_seconds: float) -> int:
     """How many processes of a cloud whose supervisor is dead were ended.
 
-    The one that leads `saving_part` is asked first, by SIGINT, and given time to save what it has in memory.
+    The one that leads `saving_part` is asked first, by SIGINT, and given time to save what it has in memory; unless it
+    never served, since it would save what it had read so far in place of the whole.
     """
     left = marked_processes(root)
     for process in marked_processes(root, part=saving_part):
         with contextlib.suppress(psutil.Error, OSError):
-            if os.getsid(process.pid) == process.pid and process.name().startswith("node"):
+            leads = os.getsid(process.pid) == process.pid and process.name().startswith("node")
+            if leads and Path(process.environ().get(SERVED_MARK, "")).is_file():
                 process.send_signal(signal.SIGINT)
                 process.wait(stop_timeout_seconds)
     end_processes(marked_processes(root))

@@ -156,7 +156,7 @@ def line_seconds(text: str, *, transcript: str, reference_seconds: float, speed:
     text_bytes = len(text.strip().encode())
     # F5-TTS adds a space to a transcript that ends in an ASCII character, and counts it.
     transcript_bytes = len(transcript.encode()) + (1 if transcript[-1].isascii() else 0)
-    speed = 1.0
+    speed = SHORT_TEXT_SPEED if text_bytes < SHORT_TEXT_BYTES else speed
     return reference_seconds / transcript_bytes * text_bytes / speed
 
 
@@ -229,7 +229,7 @@ def build_app(book: CallBook, temporary: Path) -> "FastAPI":
             gr.Checkbox(label="Randomize Seed", value=True),
             seed := gr.Number(show_label=False, value=0, precision=0),
             gr.Slider(label="Cross-Fade Duration (s)", minimum=0.0, maximum=1.0, value=0.15, step=0.01),
-            gr.Slider(label="NFE Steps", minimum=4, maximum=60, value=32, step=2),
+            gr.Slider(label="NFE Steps", minimum=4, maximum=64, value=32, step=2),
             gr.Slider(label="Speed", minimum=0.3, maximum=2.0, value=1.0, step=0.1),
         ]
         outputs = [gr.Audio(label="Synthesized Audio"), gr.Image(label="Spectrogram"), reference_text, seed]

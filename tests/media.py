@@ -72,6 +72,19 @@ def write_background(path: Path, *, seconds: float, source: str = "color=0x20802
     return path
 
 
+def write_playlist(path: Path) -> Path:
+    """A playlist, whatever `path` is called, that points to another file beside it: somebody else's, to FFmpeg."""
+    other = path.with_name("other.ts")
+    run_tool(
+        [
+            *("ffmpeg", "-nostdin", "-v", "error", "-y", "-f", "lavfi", "-i", "testsrc=s=64x64:r=30:d=1"),
+            *("-f", "lavfi", "-i", "sine=d=1", "-c:v", "libx264", "-c:a", "aac", "-f", "mpegts", str(other)),
+        ]
+    )
+    path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{other}\n#EXT-X-ENDLIST\n")
+    return path
+
+
 def write_counting_background(path: Path) -> Path:
     """A silent video of 60 frames; frame n has the brightness 4 n, so that its number can be read off."""
     source = "nullsrc=s=108x192:r=30:d=2,geq=lum='16+3.43*N':cb=128:cr=128"

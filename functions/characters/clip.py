@@ -135,8 +135,7 @@ def decode_start(content: bytes) -> tuple[Samples, bool]:
             raise UploadRefused(f"The recording cannot be decoded; send {FORMATS}.") from error
     if not count:
         raise UploadRefused("The recording has no sound track that can be decoded.")
-    samples = np.concatenate(pieces)[:wanted]
-    return np.clip(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0), count < wanted
+    return np.concatenate(pieces)[:wanted], count < wanted
 
 
 def _decoded(container: "InputContainer") -> Iterator[Samples]:
@@ -147,7 +146,8 @@ def _decoded(container: "InputContainer") -> Iterator[Samples]:
     if stream.codec_context.name not in _DECODERS:
         return
     stream.codec_context.thread_count = 1
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
+    # To integers: only then FFmpeg scales the channels' sum to what fits (libswresample's rematrix_maxval).
+    resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
     bad_packets = 0
     for packet in container.demux(stream):
         try:
@@ -166,9 +166,13 @@ def _decoded(container: "InputContainer") -> Iterator[Samples]:
             # Samples follow each other; what the file says about their time is not needed.
             frame.pts = None
             for resampled in resampler.resample(frame):
-                yield resampled.to_ndarray()[0]
+                yield _floats(resampled)
     for resampled in resampler.resample(None):
-        yield resampled.to_ndarray()[0]
+        yield _floats(resampled)
+
+
+def _floats(frame: av.AudioFrame) -> Samples:
+    return frame.to_ndarray()[0].astype(np.float32) / 32768
 
 
 def cut(samples: Samples, *, has_ended: bool) -> tuple[Samples, bool]:
@@ -227,5 +231,5 @@ def _wav(samples: Samples) -> bytes:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE_HZ)
-        file.writeframes(np.round(samples * 32767).astype("<i2").tobytes())
+        file.writeframes(np.round(samples * 32768).astype("<i2").tobytes())
     return buffer.getvalue()

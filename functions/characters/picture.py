@@ -54,13 +54,17 @@ def make_picture(content: bytes) -> bytes:
         raise UploadRefused(f"The picture cannot be decoded; send {FORMATS}.") from error
 
 
-def _trimmed(image: Image.Image) -> Image.Image:
+def _trimmed(opened: Image.Image) -> Image.Image:
     """RGBA, upright, within the bounds, with no fully transparent border."""
+    image = opened
     orientation = image.getexif().get(_ORIENTATION_TAG, 1)
     bounds = (MAX_HEIGHT, MAX_WIDTH) if orientation >= _FIRST_TURNED else (MAX_WIDTH, MAX_HEIGHT)
     # A JPEG is decoded at a fraction of its size when that still is twice what is needed: less memory and time.
     image.draft("RGB", (2 * bounds[0], 2 * bounds[1]))
     image.load()
+    if image.mode.startswith("I"):
+        # Sixteen bits of grey, which Pillow's own conversion cuts off at 255.
+        image = image.convert("I").point(lambda grey: grey * (1 / 257)).convert("L")
     if not image.has_transparency_data:
         upright = image.convert("RGB")
         upright.thumbnail(bounds, Image.Resampling.LANCZOS, reducing_gap=3.0)

@@ -27,6 +27,8 @@ MAX_PICTURE_BYTES = 5 * _MIB
 _FUNCTIONS_DIR = Path(__file__).resolve().parent.parent
 # What Python and its packages need to start (the buildpack installs packages into the user base), and no secret.
 _PASSED_ON = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONUSERBASE")
+# -P: what lies beside the module does not take the place of the standard library's.
+_ARGV = ("-P", "-m", "characters.decoding")
 _UNFINISHED = "The file cannot be decoded within the limits of time and memory."
 
 
@@ -143,7 +145,7 @@ def _run_decoder(uploads: Uploads) -> bytes:
     environment["PYTHONPATH"] = os.pathsep.join(search_path)
     # Each thread of numpy's linear algebra reserves addresses, which are limited; nothing here uses it.
     environment["OPENBLAS_NUM_THREADS"] = "1"
-    argv = [sys.executable, "-P", "-m", "characters.decoding"]
+    argv = [sys.executable, *_ARGV]
     request = b"".join(pack_frame({"kind": kind}, content) for _, kind, content in uploads.items)
     try:
         ended = subprocess.run(

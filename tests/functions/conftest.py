@@ -6,8 +6,15 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import firebase_admin
 import pytest
+from cloudevents.http import CloudEvent
 from flask import Request
+from google.cloud.firestore_v1._helpers import encode_dict
+from google.cloud.firestore_v1.types import Document
+from google.events.cloud.firestore import Document as EventDocument  # type: ignore[import-untyped]  # has none
+from google.events.cloud.firestore import DocumentEventData
+from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
 from accounts.sessions import issue_session
@@ -27,6 +34,7 @@ class Answered(NamedTuple):
 
 
 CallApi = Callable[..., Answered]
+DeliverCreated = Callable[..., None]
 MakeUser = Callable[..., User]
 
 
@@ -39,7 +47,7 @@ def product(db: "Client", monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Mo
     for each in cached:
         each.cache_clear()
     yield monkeypatch
-    clients.firestore().close()
+    clients.firestore().close()  # type: ignore[no-untyped-call]  # the package leaves it so
     for each in cached:
         each.cache_clear()
 
@@ -67,8 +75,8 @@ def call_api(product: pytest.MonkeyPatch) -> CallApi:
     """A function that sends a request to the function to which Hosting would rewrite its path."""
     assert product
 
-    def call(method: str, path: str, *, user_id: str | None = None, body: object = None) -> Answered:
-        headers = {}
+    def call(method: str, path: str, *, user_id: str | None = None, body: Any = None) -> Answered:
+        headers = Headers()
         if user_id is not None:
             token = issue_session(user_id, settings().jwt_secrets, now=datetime.now(UTC))
             headers["Authorization"] = f"Bearer {token}"
@@ -79,3 +87,32 @@ def call_api(product: pytest.MonkeyPatch) -> CallApi:
         return Answered(response.status_code, json.loads(response.get_data()), dict(response.headers))
 
     return call
+
+
+@pytest.fixture
+def deliver_created(db: "Client", product: pytest.MonkeyPatch) -> Iterator[DeliverCreated]:
+    """A function that calls a trigger with the event of a document's creation, as Eventarc delivers it."""
+    assert product
+
+    def deliver(trigger: Callable[[CloudEvent], None], path: str, *, event_id: str = "event1") -> None:
+        document = Document(name=path, fields=encode_dict(db.document(path).get().to_dict()))
+        event_document = EventDocument.deserialize(Document.serialize(document))
+        attributes = {
+            "id": event_id,
+            "type": "google.cloud.firestore.document.v1.created",
+            "source": f"//firestore.googleapis.com/projects/{db.project}/databases/(default)",
+            "subject": f"documents/{path}",
+            "time": "2026-01-02T03:04:05.678901Z",
+            "datacontenttype": "application/protobuf",
+            "location": "us-east4",
+            "project": db.project,
+            "namespace": "(default)",
+            "database": "(default)",
+            "document": path,
+        }
+        trigger(CloudEvent(attributes, DocumentEventData.serialize(DocumentEventData(value=event_document))))
+
+    yield deliver
+    # firebase-functions makes the default app at the first event; it would keep this test's project.
+    if firebase_admin._apps:
+        firebase_admin.delete_app(firebase_admin.get_app())

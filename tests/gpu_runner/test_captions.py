@@ -100,10 +100,16 @@ def test_no_word_begins_in_a_pause() -> None:
     assert word_starts(words, voiced) == [0, 10_000, 60_000, 70_000]
 
 
-def test_phrases_are_matched_with_the_parts_between_pauses() -> None:
-    words = split_words("Yes, that was quite a long second part.")
-    voiced = [SampleRange(0, 50_000), SampleRange(70_000, 90_000)]
-    assert word_starts(words, voiced)[:2] == [0, 70_000]
+def test_phrases_are_matched_with_the_parts_between_the_longest_pauses() -> None:
+    words = split_words("Yes, that was it.")  # 4 + 12 letters
+    voiced = [SampleRange(0, 2_500), SampleRange(3_000, 8_000), SampleRange(12_000, 24_000)]
+    assert word_starts(words, voiced) == [0, 12_000, 17_000, 21_000]  # by the letters alone, `that` begins at 4,875
+
+
+def test_phrases_are_not_forced_into_parts_of_quite_another_length() -> None:
+    words = split_words("Yes, that was it.")
+    voiced = [SampleRange(0, 16_000), SampleRange(20_000, 20_800)]
+    assert word_starts(words, voiced)[1] == 4_200
 
 
 def test_a_line_of_which_no_voiced_part_is_known_is_captioned_all_the_same() -> None:

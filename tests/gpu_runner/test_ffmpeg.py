@@ -18,7 +18,7 @@ from gpu_runner.ffmpeg import (
     measure_video_seconds,
     run_ffmpeg,
 )
-from tests.media import tone, write_background, write_wav
+from tests.media import tone, write_background, write_playlist, write_wav
 
 ENDLESS = (
     *("ffmpeg", *GLOBAL_OPTIONS, "-progress", "pipe:1", "-stats_period", "0.1"),
@@ -130,8 +130,6 @@ def test_sound_alone_is_no_video(tmp_path: Path) -> None:
 
 
 def test_a_playlist_that_calls_itself_a_video_is_not_followed(tmp_path: Path) -> None:
-    target = write_background(tmp_path / "other.mp4", seconds=0.5)
-    disguised = tmp_path / "back.mp4"
-    disguised.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{target}\n#EXT-X-ENDLIST\n")
+    disguised = write_playlist(tmp_path / "back.mp4")
     with pytest.raises(NotAVideoError, match=r"Invalid data|whitelist"):
         measure_video_seconds(disguised, formats="mov,matroska")

@@ -7,7 +7,7 @@ import pytest
 from gpu_runner.ffmpeg import FfmpegError
 from gpu_runner.soundtrack import UnusableLineError, join_lines, normalise_line, read_line
 from gpu_runner.timeline import SAMPLE_RATE_HZ, SampleRange, SpokenLine, Timeline, build_timeline
-from tests.media import level_dbfs, loudness_lufs, sound_of, tone, write_espeak, write_wav
+from tests.media import level_dbfs, loudness_lufs, sound_of, tone, write_espeak, write_playlist, write_wav
 
 
 def lines_and_timeline(folder: Path, lengths_seconds: list[float]) -> tuple[list[Path], Timeline]:
@@ -53,10 +53,7 @@ def test_a_line_without_a_sample_is_refused(tmp_path: Path) -> None:
 
 
 def playlist_of_another_file(folder: Path) -> Path:
-    secret = write_wav(folder / "secret.wav", tone(0.5))
-    disguised = folder / "voice.wav"
-    disguised.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{secret}\n#EXT-X-ENDLIST\n")
-    return disguised
+    return write_playlist(folder / "voice.wav")
 
 
 def text_file(folder: Path) -> Path:

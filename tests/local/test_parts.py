@@ -148,7 +148,7 @@ def test_descendants_of_the_part_are_no_orphans(tmp_path: Path) -> None:
 
 
 def test_a_second_cloud_of_the_repository_is_refused(tmp_path: Path) -> None:
-    with take_lock(tmp_path), pytest.raises(CloudBusyError, match=rf"already running \(process {os.getpid()}\\)"):
+    with take_lock(tmp_path), pytest.raises(CloudBusyError, match=rf"already running \(process {os.getpid()}\)"):
         take_lock(tmp_path)
 
 

@@ -198,7 +198,7 @@ def test_a_line_lasts_as_long_as_f5_tts_makes_it(
     assert seconds_of(basic_tts(client, reference, **changed)) == pytest.approx(f5_tts_seconds, rel=0.1)
 
 
-@pytest.mark.parametrize("pitch_hz", [90, 120, 160, 210, 280])
+@pytest.mark.parametrize("pitch_hz", [90, 160, 280])
 def test_a_line_has_the_pitch_of_its_reference(client: gradio_client.Client, tmp_path: Path, pitch_hz: float) -> None:
     reference = write(tmp_path / "reference.wav", speak(TRANSCRIPT, pitch_hz=pitch_hz, seconds=6))
 

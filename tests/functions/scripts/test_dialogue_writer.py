@@ -136,6 +136,7 @@ UNUSABLE = {
     "an empty string": completion(content=""),
     "no content": completion(content=None),
     "a refusal": completion(content=None, refusal="I can't help with that."),
+    "a refusal beside a dialogue": completion(content=json.dumps({"dialogue": LINES}), refusal="I can't."),
     "an answer that hit the token limit": completion(content=json.dumps({"dialogue": LINES}), finish_reason="length"),
     "an answer that was filtered": completion(content=json.dumps({"dialogue": LINES}), finish_reason="content_filter"),
     "no choices": lambda _: httpx2.Response(200, json={"choices": []}),
