@@ -301,21 +301,27 @@ def run(root: Path = ROOT) -> int:
         if signals == 1:
             print("\nStopping; once more to kill at once, without saving.", flush=True)
             cloud.ask_to_stop()
+            painter.terminate()
         else:
             cloud.kill_everything()
             os._exit(130)
 
+    samples = root / ".local" / "samples"
+    # Painting the sample backgrounds takes as long as the parts take to start, so both go on at once.
+    painter = subprocess.Popen(
+        [sys.executable, "-m", "local.samples", str(samples)],
+        cwd=root,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
-    samples = root / ".local" / "samples"
     try:
-        # Painting the sample backgrounds takes as long as the parts take to start, so both go on at once.
-        with subprocess.Popen(
-            [sys.executable, "-m", "local.samples", str(samples)], cwd=root, stdout=subprocess.DEVNULL
-        ):
-            cloud.start()
-        _stock_library(cloud, sorted(samples.glob("background_*.mp4")))
-        print(_welcome(cloud), flush=True)
+        cloud.start()
+        painter.wait()
+        if not signals:
+            _stock_library(cloud, sorted(samples.glob("background_*.mp4")))
+            print(_welcome(cloud), flush=True)
         cloud.wait()
     except CloudStoppedError:
         pass
@@ -323,6 +329,8 @@ def run(root: Path = ROOT) -> int:
         print(f"\n{error}", file=sys.stderr, flush=True)
         return 1
     finally:
+        painter.terminate()
+        painter.wait()
         cloud.stop()
     print(f"Stopped. The data are in {cloud.state_dir}.", flush=True)
     return 0

@@ -39,7 +39,8 @@ def suite_part(site: Site) -> Part:
     state.parent.mkdir(parents=True, exist_ok=True)
     environment = dict(site.process) | dict(site.product) | firestore_jar_environment(site.root, site.state_dir)
     # Discovery imports main.py; the CLI's own limit of 10 s is short on a laptop that starts ten processes at once.
-    environment["FUNCTIONS_DISCOVERY_TIMEOUT"] = "60"
+    environment["FUNCTIONS_DISCOVERY_TIMEOUT"] = "30"
+    environment["NO_COLOR"] = "1"  # its output goes to a file
     argv = [str(node), "--require", str(_LAZY_AUTH_SCHEMAS)]
     argv += [str(firebase_tools(site.root) / "lib" / "bin" / "firebase.js"), "emulators:start"]
     argv += ["--project", PROJECT_ID, "--config", str(config), "--only", "auth,functions,firestore,hosting"]

@@ -9,6 +9,7 @@ from local.environment import Site
 from local.firebase_suite import suite_part
 from local.parts import Check, Part
 from local.processes import http_answers
+from local.scheduled_functions import NOT_LOADED
 
 
 def cloud_parts(site: Site) -> list[Part]:
@@ -87,6 +88,8 @@ def _scheduled_functions(site: Site) -> Part:
         cwd=site.root,
         environment=_environment(site),
         checks=_answers("scheduled_functions", site.ports.url("scheduled") + "/healthz", timeout_seconds=30),
+        # It loads main.py as the suite does, and says seconds earlier why that cannot be loaded.
+        hopeless=(NOT_LOADED,),
         ready_timeout_seconds=120,
         restarts=True,
         ports=(port,),

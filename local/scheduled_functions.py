@@ -46,6 +46,7 @@ for function in serving.get_functions().values():
 json.dump(found, sys.stdout)
 """
 _RELOAD_CHECK_SECONDS = 2.0
+NOT_LOADED = "scheduled_functions_not_loaded"
 
 
 class DiscoveryError(Exception):
@@ -189,7 +190,8 @@ class Scheduler:
             found = discover(self.functions_dir)
         except (DiscoveryError, subprocess.TimeoutExpired) as error:
             self.problem = str(error)
-            _log("scheduled_functions_not_loaded", reason=self.problem)
+            print(self.problem, flush=True)  # a traceback, readable
+            _log(NOT_LOADED)
             return
         now = dt.datetime.now(dt.UTC)
         for offset, schedule in enumerate(found, start=1):

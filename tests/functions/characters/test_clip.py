@@ -75,9 +75,7 @@ def test_a_long_recording_is_cut_at_its_longest_pause() -> None:
 
 
 def test_the_last_of_equally_long_pauses_is_taken() -> None:
-    recording = files.wav(
-        files.voice(7.0), files.silence(0.4), files.voice(3.6), files.silence(0.4), files.voice(9.0)
-    )
+    recording = files.wav(files.voice(7.0), files.silence(0.4), files.voice(3.6), files.silence(0.4), files.voice(9.0))
 
     assert make_clip(recording).duration_seconds == pytest.approx(11.3, abs=0.03)
 

@@ -34,7 +34,9 @@ RED, BLUE, CLEAR = (200, 30, 30, 255), (30, 30, 200, 255), (0, 0, 0, 0)
     ],
 )
 def test_every_format_becomes_a_png_with_transparency(image_format: str, mode: str, options: dict[str, Any]) -> None:
-    content = files.saved(Image.new("RGBA", (60, 80), RED).convert("L" if mode == "I;16" else mode).convert(mode), image_format, **options)
+    content = files.saved(
+        Image.new("RGBA", (60, 80), RED).convert("L" if mode == "I;16" else mode).convert(mode), image_format, **options
+    )
 
     image = files.opened(make_picture(content))
 

@@ -136,9 +136,7 @@ def test_a_file_on_which_the_decoder_dies_is_named(monkeypatch: pytest.MonkeyPat
 
     given = with_pictures(files.picture(), files.picture(), files.picture())
 
-    assert refusals(given) == {
-        "body.imageFiles.1": "The file cannot be decoded within the limits of time and memory."
-    }
+    assert refusals(given) == {"body.imageFiles.1": "The file cannot be decoded within the limits of time and memory."}
 
 
 def test_a_decoder_that_hangs_is_ended_and_its_file_named(monkeypatch: pytest.MonkeyPatch) -> None:

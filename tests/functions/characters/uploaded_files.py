@@ -65,7 +65,12 @@ def samples_of(content: bytes) -> NDArray[np.float32]:
 
 
 def picture(
-    image_format: str = "PNG", *, size: tuple[int, int] = (60, 80), mode: str = "RGB", colour: Any = "gray", **options: Any
+    image_format: str = "PNG",
+    *,
+    size: tuple[int, int] = (60, 80),
+    mode: str = "RGB",
+    colour: Any = "gray",
+    **options: Any,
 ) -> bytes:
     return saved(Image.new(mode, size, colour), image_format, **options)
 

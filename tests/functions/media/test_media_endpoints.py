@@ -1,0 +1,141 @@
+"""Paths that load by themselves, on the storage emulator."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from tests.functions.characters import uploaded_files as files
+from tests.functions.characters.conftest import Send
+
+from contracts.media_paths import api_path, line_object, picture_object, recording_object, video_object
+from gcp.settings import settings
+from local.addresses import ROOT
+from media.signing import signed_path
+
+if TYPE_CHECKING:
+    from google.cloud.storage import Bucket
+
+PICTURE = picture_object("ann", "a" * 32)
+RECORDING = recording_object("ann", "b" * 32)
+LINE = line_object("ann", "c" * 64)
+VIDEO = video_object("ann", "d" * 32, 3)
+
+
+def signed(object_name: str, *, days: int = 0) -> str:
+    return signed_path(object_name, settings().jwt_secrets, datetime.now(UTC) + timedelta(days=days))
+
+
+def test_a_picture_loads_for_anyone(send: Send, bucket: "Bucket") -> None:
+    content = files.picture(size=(300, 200))
+    bucket.blob(PICTURE).upload_from_string(content, content_type="image/png")
+
+    response = send("GET", api_path(PICTURE))
+
+    assert (response.status_code, response.get_data()) == (200, content)
+    assert response.headers["Content-Type"] == "image/png"
+    assert response.headers["Cache-Control"] == "public, max-age=3600"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_large_picture_comes_in_full(send: Send, bucket: "Bucket") -> None:
+    content = bytes(range(256)) * 10_000
+    bucket.blob(PICTURE).upload_from_string(content, content_type="image/png")
+
+    assert send("GET", api_path(PICTURE)).get_data() == content
+
+
+def test_a_picture_that_the_browser_has_is_not_sent_again(send: Send, bucket: "Bucket") -> None:
+    bucket.blob(PICTURE).upload_from_string(files.picture(), content_type="image/png")
+    tag = send("GET", api_path(PICTURE)).headers["ETag"]
+
+    response = send("GET", api_path(PICTURE), headers={"If-None-Match": f'"other", W/{tag}'})
+
+    assert (response.status_code, response.get_data(), response.headers["ETag"]) == (304, b"", tag)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        api_path(PICTURE),
+        "/api/static/images/ann/x.png",
+        "/api/static/images/ann/" + "A" * 32 + ".png",
+        "/api/static/images/../" + "a" * 32 + ".png",
+        "/api/static/images/ann/..%2F..%2Frecordings%2Fann%2F" + "b" * 32 + ".wav",
+        "/api/static/audio_files/ann/" + "b" * 32 + ".mp4",
+        "/api/static/audio_files/ann/" + "b" * 33 + ".wav",
+        "/api/videos/ann/" + "d" * 32 + ".mp4",
+    ],
+)
+def test_what_is_not_there_is_not_found(send: Send, path: str) -> None:
+    response = send("GET", path)
+
+    assert (response.status_code, response.get_json()["error"]["code"]) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("object_name", "content_type"), [(RECORDING, "audio/wav"), (LINE, "audio/wav"), (VIDEO, "video/mp4")]
+)
+def test_a_signed_path_leads_to_the_media(send: Send, bucket: "Bucket", object_name: str, content_type: str) -> None:
+    bucket.blob(object_name).upload_from_string(b"0123456789", content_type=content_type)
+
+    response = send("GET", signed(object_name))
+
+    assert response.status_code == 302
+    loaded = requests.get(response.headers["Location"], headers={"Range": "bytes=2-4"}, timeout=10)
+    assert (loaded.status_code, loaded.content, loaded.headers["Content-Type"]) == (206, b"234", content_type)
+
+
+@pytest.mark.parametrize("object_name", [RECORDING, LINE, VIDEO])
+@pytest.mark.parametrize("days", [-3, None], ids=["expired", "unsigned"])
+def test_a_path_that_is_not_signed_leads_nowhere(send: Send, object_name: str, days: int | None) -> None:
+    response = send("GET", api_path(object_name) if days is None else signed(object_name, days=days))
+
+    assert (response.status_code, response.get_json()["error"]["code"]) == (403, "FORBIDDEN")
+    assert "Location" not in response.headers
+
+
+def test_the_signature_of_one_recording_opens_no_other(send: Send) -> None:
+    other = recording_object("ann", "e" * 32)
+
+    assert send("GET", signed(RECORDING).replace(api_path(RECORDING), api_path(other))).status_code == 403
+
+
+@pytest.mark.parametrize(("user_id", "status"), [("ann", 302), ("eve", 403)])
+def test_an_owner_needs_no_signature(send: Send, user_id: str, status: int) -> None:
+    # Neither is in the database: it is not asked.
+    assert send("GET", api_path(VIDEO), user_id=user_id).status_code == status
+
+
+def test_a_bad_token_is_refused_as_such(send: Send) -> None:
+    assert send("GET", api_path(VIDEO), headers={"Authorization": "Bearer x"}).status_code == 401
+
+
+def test_a_signed_path_ignores_a_bad_token(send: Send) -> None:
+    assert send("GET", signed(VIDEO), headers={"Authorization": "Bearer x"}).status_code == 302
+
+
+def test_signed_paths_are_redirected_without_the_clients_of_google(send: Send) -> None:
+    path = signed(RECORDING)
+    script = f"""
+import sys
+from flask import Request
+from werkzeug.test import EnvironBuilder
+from media.endpoints import get_recording
+response = get_recording(Request(EnvironBuilder({path!r}).get_environ()))
+print(response.status_code, [name for name in ("google.cloud.storage", "google.cloud.firestore") if name in sys.modules])
+"""
+    argv = [sys.executable, "-c", script]
+
+    ended = subprocess.run(
+        argv, cwd=ROOT / "functions", capture_output=True, text=True, timeout=60, check=True, env=_environment()
+    )
+
+    assert send is not None
+    assert ended.stdout.splitlines()[-1] == "302 []"
+
+
+def _environment() -> dict[str, str]:
+    return dict(settings().variables)
