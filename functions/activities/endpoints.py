@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from activities.activity import ActivityType
 from activities.store import LoggedActivity, clear_activities, count_activities, count_by_subject, list_activities
-from gcp import log
+from contracts import log
 from gcp.clients import firestore
 from gcp.endpoint import Call, endpoint
 from gcp.models import Answer, NoBody

@@ -22,7 +22,7 @@ MAX_IMAGES = 10
 
 # Firestore refuses some ids (".", "__x__") with an error of its own; ours are all of this shape.
 _ID = re.compile(r"[A-Za-z0-9]{1,64}")
-_IMAGE_KEYS = re.compile(r"\s*\d{1,6}\s*(,\s*\d{1,6}\s*)*")
+_IMAGE_KEYS = re.compile(r" *[0-9]{1,6} *(, *[0-9]{1,6} *)*")
 # Characters that move the text around them: a name could make others' read differently.
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from characters.character import Recording
 from characters.decoding import WALL_SECONDS, pack_frame, read_frames
+from contracts import log
 from contracts.media_paths import picture_object, recording_object
-from gcp import log
 from gcp.errors import Detail, Unavailable, ValidationFailed
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from flask import Request, Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from gcp import log
+from contracts import log
 from gcp.cors import cors_headers, preflight_headers
 from gcp.deployment import REGION
 from gcp.errors import ApiError, BodyTooLarge, Detail, MethodNotAllowed, NotFound, Unauthenticated, ValidationFailed

@@ -25,7 +25,6 @@ def transact(db: "Client", body: Callable[["Transaction"], Result]) -> Result:
 
     try:
         result: Result = transactional(body)(db.transaction(max_attempts=_MAX_ATTEMPTS))
-        return result
     except (Aborted, DeadlineExceeded) as error:
         raise Unavailable("The database is busy with this item; try again.") from error
     except ValueError as error:
@@ -33,3 +32,4 @@ def transact(db: "Client", body: Callable[["Transaction"], Result]) -> Result:
         if isinstance(error.__cause__, Aborted | DeadlineExceeded) or "Failed to commit transaction" in str(error):
             raise Unavailable("The database is busy with this item; try again.") from error
         raise
+    return result

@@ -10,7 +10,7 @@ from typing import Any
 from firebase_functions import firestore_fn, scheduler_fn
 from firebase_functions.options import MemoryOption
 
-from gcp import log
+from contracts import log
 from gcp.deployment import REGION
 
 Fields = dict[str, Any]

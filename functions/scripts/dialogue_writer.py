@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from gcp import log
+from contracts import log
 from gcp.errors import WriterFailed
 from scripts.script import DialogueLine, LineText
 

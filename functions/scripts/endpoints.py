@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from gcp import log
+from contracts import log
 from gcp.clients import firestore
 from gcp.endpoint import Call, endpoint
 from gcp.errors import ValidationFailed

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from gcp import log
+from contracts import log
 from gcp.clients import firestore
 from gcp.endpoint import Call, endpoint
 from gcp.errors import NotFound
@@ -51,7 +51,6 @@ def generate_video(call: Call[GenerateVideoBody]) -> VideoStarted:
 def get_video_status(call: Call[NoBody]) -> VideoStatusAnswer:
     """GET /api/scripts/{scriptId}/video-status, the owner: the newest job in brief, or `pending`. 404."""
     from scripts.store import find_script
-
     from videos.jobs import find_job
 
     db, script_id = firestore(), call.path["scriptId"]

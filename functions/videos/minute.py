@@ -7,8 +7,8 @@ task, a while after its lease ran out, at once when it ended, and never again on
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from contracts import log
 from contracts.video_job import Enqueueing, VideoJob
-from gcp import log
 from gcp.clients import firestore
 from gcp.errors import ApiError
 from videos.jobs import (

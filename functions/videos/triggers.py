@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from contracts import log
 from contracts.video_job import VideoJob
-from gcp import log
 from gcp.trigger import Fields, every_minute, trigger_written
 
 

@@ -123,6 +123,38 @@ def test_a_part_that_ignores_its_stop_signal_is_killed(make_part: Callable[..., 
     assert running.process.returncode == -signal.SIGKILL
 
 
+def test_a_part_that_never_served_is_killed_since_it_could_save_only_half(
+    make_part: Callable[..., RunningPart], tmp_path: Path
+) -> None:
+    saves = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: (open('saved', 'w'), sys.exit(0))); "
+    running = make_part("-c", saves + "open('armed', 'w'); time.sleep(60)", port=1)
+    assert eventually((tmp_path / "armed").exists)
+
+    running.stop()
+
+    assert not (tmp_path / "saved").exists()
+
+
+def test_a_part_that_served_may_save_before_it_ends(
+    make_part: Callable[..., RunningPart], tmp_path: Path, free_port: int
+) -> None:
+    saves = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: (open('saved', 'w'), sys.exit(0))); "
+    running = make_part("-c", saves + SERVER, str(free_port), port=free_port)
+    serve(running)
+
+    running.stop()
+
+    assert (tmp_path / "saved").exists()
+
+
+def test_a_part_that_says_it_is_hopeless_is_not_waited_for(make_part: Callable[..., RunningPart]) -> None:
+    program = "import time; print('cannot load', flush=True); time.sleep(60)"
+    running = make_part("-c", program, port=1, hopeless=("cannot load",))
+
+    with pytest.raises(PartFailedError, match=r"(?s)will not serve.*cannot load"):
+        serve(running)
+
+
 def test_a_child_that_left_its_session_is_found_by_its_mark(
     make_part: Callable[..., RunningPart], tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """Characters on real emulators, called as Hosting calls them."""
 
+import contextlib
 import importlib
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -9,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import Request, Response
-from tests.functions.characters import uploaded_files as files
-from werkzeug.datastructures import MultiDict
+from werkzeug.datastructures import FileStorage, Headers, MultiDict
 from werkzeug.test import EnvironBuilder
 
 from accounts.sessions import issue_session
@@ -19,6 +19,7 @@ from characters.store import write_new_character
 from gcp import clients
 from gcp.settings import settings
 from routes import ROUTES, siblings
+from tests.functions.characters import uploaded_files as files
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
@@ -55,20 +56,22 @@ def send(product: pytest.MonkeyPatch, bucket: "Bucket") -> Send:
         *,
         user_id: str | None = None,
         fields: Mapping[str, str] | None = None,
-        uploads: Sequence[tuple[str, bytes]] = (),
+        uploads: Sequence[tuple[str, bytes | None]] = (),
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        given = dict(headers or {})
+        given = Headers(headers or {})
         if user_id is not None:
             given["Authorization"] = f"Bearer {issue_session(user_id, settings().jwt_secrets, now=datetime.now(UTC))}"
         data: MultiDict[str, Any] = MultiDict(fields or {})
         for name, content in uploads:
-            data.add(name, (io.BytesIO(content), "chosen.bin"))
+            # A form sends a file that nobody chose with an empty name.
+            data.add(name, FileStorage(io.BytesIO(content or b""), filename="" if content is None else "chosen.bin"))
         builder = EnvironBuilder(path=path, method=method, headers=given, data=data)
-        request = Request(builder.get_environ())
-        route = next(each for each in ROUTES if each.match(request.path) is not None)
-        first = siblings(route)[0]
-        response: Response = getattr(importlib.import_module(first.module), first.function)(request)
+        environ = builder.get_environ()
+        with contextlib.closing(builder), environ["wsgi.input"], Request(environ) as request:
+            route = next(each for each in ROUTES if each.match(request.path) is not None)
+            first = siblings(route)[0]
+            response: Response = getattr(importlib.import_module(first.module), first.function)(request)
         return response
 
     return send_form

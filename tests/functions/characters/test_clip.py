@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.functions.characters import uploaded_files as files
 
 from characters.clip import FORMATS, container_of, make_clip
 from characters.refusals import UploadRefused
+from tests.functions.characters import uploaded_files as files
 
 SENTENCE = "Good morning, I would like to tell you something that nobody has told you before."
 

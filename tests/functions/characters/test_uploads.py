@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from tests.functions.characters import uploaded_files as files
 
 from characters import decoding, uploads
 from characters.uploads import Uploads, decode_uploads, find_recording, require_one_recording
 from gcp.errors import ValidationFailed
 from local.addresses import ROOT
+from tests.functions.characters import uploaded_files as files
 
 MIB = 1024 * 1024
 SPEECH = files.wav(files.voice(2.0))
@@ -119,14 +119,18 @@ def test_media_of_many_kinds_needs_no_file_that_can_no_longer_be_opened(tmp_path
     decoded = [
         decode_uploads(with_pictures(*pictures, recording=files.encoded(spoken, "a.m4a"))),
         decode_uploads(with_pictures(recording=files.encoded(spoken, "a.mp3", "-metadata", "title=Grüße"))),
-        decode_uploads(with_pictures(recording=files.encoded(spoken, "a.webm", *_VIDEO_AND_SUBTITLES))),
+        decode_uploads(with_pictures(recording=files.encoded(spoken, "a.webm", *_WITH_VIDEO))),
+        decode_uploads(with_pictures(recording=files.encoded(spoken, "a.ogg"))),
+        decode_uploads(with_pictures(recording=files.encoded(spoken, "a.flac"))),
+        decode_uploads(with_pictures(recording=files.wav(files.voice(15.0)))),
+        decode_uploads(with_pictures(recording=files.wav(files.voice(9.0), files.silence(1.0), files.voice(5.0)))),
     ]
 
     assert len(decoded[0].pictures) == len(pictures)
     assert all(each.recording is not None for each in decoded)
 
 
-_VIDEO_AND_SUBTITLES = ("-f", "lavfi", "-i", "color=size=64x64:duration=1", "-map", "0:a", "-map", "1:v")
+_WITH_VIDEO = ("-f", "lavfi", "-i", "color=size=64x64:duration=1", "-map", "0:a", "-map", "1:v")
 
 
 def test_a_file_on_which_the_decoder_dies_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

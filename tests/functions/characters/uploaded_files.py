@@ -61,7 +61,7 @@ def samples_of(content: bytes) -> NDArray[np.float32]:
     with wave.open(io.BytesIO(content)) as file:
         assert (file.getnchannels(), file.getframerate(), file.getsampwidth()) == (1, RATE_HZ, 2)
         frames = file.readframes(file.getnframes())
-    return np.frombuffer(frames, dtype="<i2").astype(np.float32) / 32767
+    return np.frombuffer(frames, dtype="<i2").astype(np.float32) / np.float32(32768)
 
 
 def picture(

@@ -52,7 +52,7 @@ def render_queue(product: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Render
         clients.tasks.cache_clear()
         clients.tasks().pause_queue(name=QUEUE)
         yield RenderQueue()
-        clients.tasks().transport.close()
+        clients.tasks().transport.close()  # type: ignore[no-untyped-call]  # the package says nothing of it
         clients.tasks.cache_clear()
 
 

@@ -1,0 +1,140 @@
+"""What crosses between the deployments, against golden examples that are added to and never edited."""
+
+import ast
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.job_snapshot import JobSnapshot, Line, line_digest, line_seed
+from contracts.media_paths import api_path, line_object, media_of_path, picture_object, recording_object, video_object
+from contracts.message import Message
+from contracts.video_job import STEP_SHARE_PERCENT, StepName, VideoJob
+from contracts.video_task import VideoTask
+from local.addresses import ROOT
+
+GOLDEN = Path(__file__).parent / "v1"
+MODELS: dict[str, type[Message]] = {"video_task": VideoTask, "video_job": VideoJob, "job_snapshot": JobSnapshot}
+CONTRACTS = sorted((ROOT / "functions" / "contracts").glob("*.py"))
+
+
+def model_of(path: Path) -> type[Message]:
+    return next(model for prefix, model in MODELS.items() if path.stem.startswith(prefix))
+
+
+def golden(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((GOLDEN / f"{name}.json").read_text())
+    return content
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.json")), ids=lambda path: path.stem)
+def test_a_golden_example_is_read_and_written_again_unchanged(path: Path) -> None:
+    content = json.loads(path.read_text())
+
+    read = model_of(path).model_validate(content)
+
+    assert read.model_dump(mode="json", by_alias=True) == content
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.json")), ids=lambda path: path.stem)
+def test_a_field_that_a_newer_peer_added_is_passed_over(path: Path) -> None:
+    content = json.loads(path.read_text())
+
+    assert model_of(path).model_validate(content | {"addedLater": 1}) == model_of(path).model_validate(content)
+
+
+@pytest.mark.parametrize("path", CONTRACTS, ids=lambda path: path.stem)
+def test_contracts_import_nothing_but_the_standard_library_and_pydantic(path: Path) -> None:
+    imported = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").partition(".")[0])
+
+    assert imported <= {*sys.stdlib_module_names, "pydantic", "contracts"}
+
+
+def test_the_steps_shares_are_a_hundred_percent() -> None:
+    assert set(STEP_SHARE_PERCENT) == set(StepName)
+    assert sum(STEP_SHARE_PERCENT.values()) == 100
+
+
+def test_the_same_line_has_the_same_name_in_every_version_of_the_code() -> None:
+    snapshot = JobSnapshot.model_validate(golden("job_snapshot"))
+
+    digest = line_digest(snapshot.lines[0], snapshot.speakers[0])
+
+    # A changed digest means that every stored line is spoken again: raise VOICE_VERSION if that is meant.
+    assert digest == "a27888217f69de9007904c54df425fd24f16ec0e647409f1c1aac0e1f1898ccc"
+    assert 0 <= line_seed(digest) < 2**31
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("recording", f"recordings/user1/{'c' * 32}.wav"),
+        ("ref_text", "Other words."),
+        ("speed", 1.1),
+        ("nfe_steps", 20),
+        ("cross_fade_duration", 0.2),
+        ("remove_silences", False),
+    ],
+)
+def test_whatever_determines_the_sound_changes_the_lines_name(field: str, value: object) -> None:
+    snapshot = JobSnapshot.model_validate(golden("job_snapshot"))
+    line, speaker = snapshot.lines[0], snapshot.speakers[0]
+
+    assert line_digest(line, speaker.model_copy(update={field: value})) != line_digest(line, speaker)
+
+
+def test_the_text_changes_the_lines_name_and_the_pictures_do_not() -> None:
+    snapshot = JobSnapshot.model_validate(golden("job_snapshot"))
+    line, speaker = snapshot.lines[0], snapshot.speakers[0]
+
+    assert line_digest(Line(speaker="ada", text="Hello!"), speaker) != line_digest(line, speaker)
+    assert line_digest(line, speaker.model_copy(update={"pictures": ()})) == line_digest(line, speaker)
+
+
+@pytest.mark.parametrize(
+    "object_name",
+    [
+        recording_object("user1", "a" * 32),
+        line_object("user1", "b" * 64),
+        picture_object("user1", "c" * 32),
+        video_object("user1", "d" * 32, 3),
+    ],
+)
+def test_an_objects_path_leads_back_to_it(object_name: str) -> None:
+    media = media_of_path(api_path(object_name))
+
+    assert media is not None
+    assert (media.object_name, media.owner_id) == (object_name, "user1")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/videos/user1/../user2/x.mp4",
+        f"/api/videos/user1/%2e%2e/{'d' * 32}_1.mp4",
+        f"/api/videos//{'d' * 32}_1.mp4",
+        f"/api/videos/user1/{'d' * 32}_1.mp4\n",
+        f"/api/videos/user1/{'d' * 32}_1.mp4/..",
+        f"/api/static/images/user1/{'b' * 32}.wav",
+        f"/api/static/audio_files/us er/{'b' * 32}.wav",
+        "/api/static/images/../recordings/user1/" + "b" * 32 + ".wav",
+        f"/api/static/audio_files/user1/{'B' * 32}.wav",
+        "/etc/passwd",
+        "",
+    ],
+)
+def test_a_path_that_we_did_not_make_leads_nowhere(path: str) -> None:
+    assert media_of_path(path) is None
+
+
+@pytest.mark.parametrize("object_name", ["backgrounds/sea.mp4", "videos/user1/x.mp4", "../secret", ""])
+def test_an_object_without_a_path_has_none(object_name: str) -> None:
+    with pytest.raises(ValueError, match="no API path"):
+        api_path(object_name)

@@ -1,0 +1,55 @@
+import pytest
+
+from contracts.environment import ConfigurationError
+from gcp.settings import read_settings
+
+EMULATOR_VARIABLES = [
+    "FIRESTORE_EMULATOR_HOST",
+    "FIREBASE_AUTH_EMULATOR_HOST",
+    "STORAGE_EMULATOR_HOST",
+    "CLOUD_TASKS_EMULATOR_HOST",
+    "OIDC_CERTS_URL",
+    "OPENAI_BASE_URL",
+]
+
+
+@pytest.mark.parametrize("name", EMULATOR_VARIABLES)
+def test_a_real_project_refuses_an_emulators_address(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        read_settings({"GOOGLE_CLOUD_PROJECT": "duologue-prod", name: "127.0.0.1:1"})
+
+
+@pytest.mark.parametrize("name", EMULATOR_VARIABLES)
+def test_a_demo_project_takes_an_emulators_address(name: str) -> None:
+    assert read_settings({"GOOGLE_CLOUD_PROJECT": "demo-x", name: "127.0.0.1:1"}).get(name) == "127.0.0.1:1"
+
+
+def test_a_real_project_refuses_a_local_signing_key() -> None:
+    settings = read_settings({"GOOGLE_CLOUD_PROJECT": "prod", "JWT_SECRET": "local-development-" + "x" * 40})
+
+    with pytest.raises(ConfigurationError, match="JWT_SECRET"):
+        _ = settings.jwt_secrets
+
+
+def test_a_short_signing_key_is_refused_even_as_the_previous_one() -> None:
+    settings = read_settings({"GOOGLE_CLOUD_PROJECT": "prod", "JWT_SECRET": "x" * 32, "JWT_SECRET_PREVIOUS": "x" * 31})
+
+    with pytest.raises(ConfigurationError, match="JWT_SECRET_PREVIOUS"):
+        _ = settings.jwt_secrets
+
+
+def test_the_project_of_a_deployed_function_comes_from_its_firebase_config() -> None:
+    assert read_settings({"FIREBASE_CONFIG": '{"projectId": "prod"}'}).project_id == "prod"
+
+
+def test_no_project_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="GOOGLE_CLOUD_PROJECT"):
+        read_settings({})
+
+
+@pytest.mark.parametrize("text", ["-1", "many", "1.5", "1000001", "٣"])
+def test_initial_tokens_are_a_bounded_whole_number(text: str) -> None:
+    settings = read_settings({"GOOGLE_CLOUD_PROJECT": "prod", "TOKENS_TO_GIVE": text})
+
+    with pytest.raises(ConfigurationError, match="TOKENS_TO_GIVE"):
+        _ = settings.tokens_to_give

@@ -1,0 +1,116 @@
+"""Who may start a render, against tokens that the Cloud Tasks emulator signs and Google's own library verifies."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from flask.testing import FlaskClient
+from google.cloud.firestore import Client
+from google.cloud.storage import Bucket
+
+from contracts.environment import Environment
+from contracts.video_task import VideoTask
+from gpu_runner.jobs import Jobs
+from gpu_runner.media_store import MediaStore
+from gpu_runner.server import Services, build_app, caller_verifier
+from gpu_runner.voice import F5Voice
+from local.addresses import PROJECT_ID, ROOT, TASKS_SERVICE_ACCOUNT
+from local.tasks_emulator.emulator import EmulatorSettings, TasksEmulator
+from local.tasks_emulator.identity import load_signer
+
+RUNNER_URL = "https://runner.example"
+
+
+@pytest.fixture(scope="module")
+def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tasks")
+
+
+@pytest.fixture(scope="module")
+def certs_url(state_folder: Path) -> Iterator[str]:
+    """Where the emulator publishes its certificates."""
+    emulator_settings = EmulatorSettings(
+        grpc_port=0, http_port=0, state_folder=state_folder, queue_file=ROOT / "terraform" / "queue.json"
+    )
+    with TasksEmulator(emulator_settings) as emulator:
+        yield f"http://127.0.0.1:{emulator.http_port}/certs"
+
+
+@pytest.fixture
+def runner(db: Client, bucket: Bucket, certs_url: str, tmp_path: Path) -> FlaskClient:
+    variables = {"RUNNER_URL": RUNNER_URL, "TASKS_SERVICE_ACCOUNT": TASKS_SERVICE_ACCOUNT, "OIDC_CERTS_URL": certs_url}
+    services = Services(
+        jobs=Jobs(db), media=MediaStore(bucket), voice=F5Voice("http://127.0.0.1:9/"), scratch_root=tmp_path
+    )
+    return build_app(services, verify_caller=caller_verifier(Environment(PROJECT_ID, variables))).test_client()
+
+
+@pytest.fixture
+def token_of(certs_url: str, state_folder: Path) -> Callable[..., str]:
+    """A function that signs claims as the queue would, but for the changes asked for."""
+    assert certs_url
+    signer = load_signer(state_folder)
+
+    def token(**changes: Any) -> str:
+        now = datetime.now(UTC)
+        claims = {
+            "iss": "https://accounts.google.com",
+            "aud": RUNNER_URL,
+            "email": TASKS_SERVICE_ACCOUNT,
+            "email_verified": True,
+            "sub": "1",
+            "iat": now,
+            "exp": now + timedelta(hours=1),
+        }
+        return jwt.encode(claims | changes, signer.key_pem, algorithm="RS256", headers={"kid": signer.key_id})
+
+    return token
+
+
+def render(runner: FlaskClient, authorization: str, body: bytes | None = None) -> int:
+    data = body if body is not None else VideoTask(job_id="0" * 32).model_dump_json(by_alias=True).encode()
+    return runner.post("/render", data=data, headers={"Authorization": authorization}).status_code
+
+
+def test_the_queue_may_start_a_render(runner: FlaskClient, token_of: Callable[..., str]) -> None:
+    assert render(runner, f"Bearer {token_of()}") == 200
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"aud": "https://elsewhere.example"}, id="made for another service"),
+        pytest.param({"email": "stranger@demo-duologue.iam.gserviceaccount.com"}, id="another account"),
+        pytest.param({"email_verified": False}, id="unverified address"),
+        pytest.param({"iss": "https://evil.example"}, id="another issuer"),
+        pytest.param({"exp": datetime.now(UTC) - timedelta(hours=1)}, id="expired"),
+    ],
+)
+def test_a_token_that_is_not_the_queues_is_refused(
+    runner: FlaskClient, token_of: Callable[..., str], changes: dict[str, Any]
+) -> None:
+    assert render(runner, f"Bearer {token_of(**changes)}") == 403
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer ", "Bearer a.b.c", "Basic YTpi"])
+def test_a_caller_without_a_token_is_refused(runner: FlaskClient, authorization: str) -> None:
+    assert render(runner, authorization) == 403
+
+
+def test_a_token_signed_by_a_stranger_is_refused(runner: FlaskClient) -> None:
+    token = jwt.encode({"aud": RUNNER_URL, "email": TASKS_SERVICE_ACCOUNT}, "k" * 40, algorithm="HS256")
+
+    assert render(runner, f"Bearer {token}") == 403
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", json.dumps({"version": 2, "jobId": "x"}).encode()])
+def test_a_body_that_is_no_task_is_refused(runner: FlaskClient, token_of: Callable[..., str], body: bytes) -> None:
+    assert render(runner, f"Bearer {token_of()}", body) == 422
+
+
+def test_the_health_check_needs_no_token(runner: FlaskClient) -> None:
+    assert runner.get("/health").status_code == 200

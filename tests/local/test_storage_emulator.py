@@ -1,0 +1,76 @@
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from local.addresses import BUCKET, HOST, ROOT
+from local.processes import port_is_open
+from local.storage_emulator import open_storage
+
+
+@contextmanager
+def serving(data_dir: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A storage emulator over `data_dir`: its address and its process."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port = probe.getsockname()[1]
+    argv = [sys.executable, "-m", "local.storage_emulator", "--port", str(port), "--data-dir", str(data_dir)]
+    with subprocess.Popen(argv, cwd=ROOT) as process:
+        deadline = time.monotonic() + 20
+        while not port_is_open(HOST, port):
+            assert time.monotonic() < deadline, "the storage emulator never listened"
+            time.sleep(0.05)
+        yield f"http://{HOST}:{port}", process
+        process.kill()
+
+
+def upload(url: str, name: str, content: bytes) -> None:
+    address = f"{url}/upload/storage/v1/b/{BUCKET}/o?uploadType=media&name={name}"
+    requests.post(address, data=content, headers={"Content-Type": "text/plain"}, timeout=20).raise_for_status()
+
+
+def test_an_object_survives_a_kill(tmp_path: Path) -> None:
+    with serving(tmp_path) as (url, process):
+        upload(url, "notes/kept", b"kept")
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    with serving(tmp_path) as (url, _):
+        assert requests.get(f"{url}/{BUCKET}/notes/kept", timeout=20).content == b"kept"
+
+
+def test_a_client_that_says_nothing_keeps_nobody_waiting(tmp_path: Path) -> None:
+    with serving(tmp_path) as (url, _):
+        address = urlsplit(url)
+        with socket.create_connection((address.hostname, address.port)):
+            upload(url, "notes/quick", b"quick")
+
+
+def test_it_ends_when_it_is_asked_to(tmp_path: Path) -> None:
+    with serving(tmp_path) as (_, process):
+        process.terminate()
+
+        assert process.wait(10) == 0
+
+
+def test_the_index_of_objects_is_never_there_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = open_storage(tmp_path, BUCKET)
+    index = tmp_path / ".cloudstorage" / ".meta"
+    before = index.read_bytes()
+
+    def fail(_self: Path, _target: Path) -> Path:
+        raise OSError("killed between writing and putting in place")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="killed between"):
+        storage.create_bucket("other", {"name": "other"})
+
+    assert index.read_bytes() == before
