@@ -107,7 +107,7 @@ def character_files(letter: str) -> CharacterFiles:
         else sorted(SAMPLES.glob(f"{lower}_*.png"))
     )
     return CharacterFiles(
-        name="Ada" if letter == "A" else "Ben",
+        name="Theo" if letter == "A" else "Mara",
         recording=recording,
         pictures=pictures,
         ref_text=os.environ.get(f"VOICE_{letter}_TEXT") or ref_text,

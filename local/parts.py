@@ -172,7 +172,7 @@ class RunningPart:
             process = self.process
         if process is None:
             return
-        if process.poll() is None:
+        if process.poll() is None and self._served_path().exists():
             # Only to the process itself: the suite's Java must live until the suite has exported its data.
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(self.part.stop_signal)

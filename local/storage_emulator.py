@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from functools import partial
-from http.server import HTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from types import FrameType
 
@@ -80,7 +80,7 @@ def main() -> int:
     parser.add_argument("--bucket", default=BUCKET)
     arguments = parser.parse_args()
     storage = open_storage(arguments.data_dir, arguments.bucket)
-    server = HTTPServer((arguments.host, arguments.port), partial(_OneAtATime, storage))
+    server = ThreadingHTTPServer((arguments.host, arguments.port), partial(_OneAtATime, storage))
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         # From another thread: shutdown() waits for serve_forever(), which this handler interrupts.

@@ -58,11 +58,13 @@ def clock(functions_dir: Path) -> Iterator[str]:
     environment = os.environ | {CLOUD_MARK: str(functions_dir)}
     with subprocess.Popen([*argv, "--functions-dir", str(functions_dir)], cwd=ROOT, env=environment) as process:
         url = f"http://{HOST}:{port}"
-        assert eventually(lambda: is_healthy(url)), "the clock never served"
-        yield url
-        process.terminate()
-        process.wait(20)
-    end_processes(marked_processes(functions_dir))
+        try:
+            assert eventually(lambda: is_healthy(url)), "the clock never served"
+            yield url
+        finally:
+            process.terminate()
+            process.wait(20)
+            end_processes(marked_processes(functions_dir))
 
 
 def is_healthy(url: str) -> bool:

@@ -24,12 +24,14 @@ def serving(data_dir: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         port = probe.getsockname()[1]
     argv = [sys.executable, "-m", "local.storage_emulator", "--port", str(port), "--data-dir", str(data_dir)]
     with subprocess.Popen(argv, cwd=ROOT) as process:
-        deadline = time.monotonic() + 20
-        while not port_is_open(HOST, port):
-            assert time.monotonic() < deadline, "the storage emulator never listened"
-            time.sleep(0.05)
-        yield f"http://{HOST}:{port}", process
-        process.kill()
+        try:
+            deadline = time.monotonic() + 20
+            while not port_is_open(HOST, port):
+                assert time.monotonic() < deadline, "the storage emulator never listened"
+                time.sleep(0.05)
+            yield f"http://{HOST}:{port}", process
+        finally:
+            process.kill()
 
 
 def upload(url: str, name: str, content: bytes) -> None:
