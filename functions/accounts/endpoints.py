@@ -21,7 +21,8 @@ class SignupBody(Body):
 
 class LoginBody(Body):
     email: EmailStr
-    password: Password
+    # No shortest length: a password that nobody can have is a wrong one, and is answered as such.
+    password: Annotated[str, Field(min_length=1, max_length=128)]
 
 
 class SignedIn(Answer):

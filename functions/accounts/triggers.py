@@ -1,6 +1,7 @@
 """What follows from a new account."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 from gcp.trigger import Fields, trigger_created
 
@@ -17,6 +18,8 @@ def on_user_created(params: Mapping[str, str], fields: Fields) -> None:
     activities = [Activity(type=ActivityType.USER_SIGNED_UP, message="Welcome to Duologue", timestamp=user.created_at)]
     if user.tokens:
         granted = "1 token granted" if user.tokens == 1 else f"{user.tokens} tokens granted"
-        activities.append(Activity(type=ActivityType.TOKENS_GRANTED, message=granted, timestamp=user.created_at))
+        # The log is ordered by time, and the tokens follow from the sign-up.
+        granted_at = user.created_at + timedelta(microseconds=1)
+        activities.append(Activity(type=ActivityType.TOKENS_GRANTED, message=granted, timestamp=granted_at))
     for activity in activities:
         record_activity(firestore(), user.id, user.id, activity)
