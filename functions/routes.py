@@ -71,7 +71,7 @@ ROUTES = (
         function="signup",
         access=Access.ANYONE,
         memory=Memory.MEDIUM,
-        secrets=(*_JWT, "FIREBASE_WEB_API_KEY"),
+        secrets=(*_JWT, "WEB_API_KEY"),
     ),
     Route(
         method="POST",
@@ -80,7 +80,7 @@ ROUTES = (
         function="login",
         access=Access.ANYONE,
         memory=Memory.MEDIUM,
-        secrets=(*_JWT, "FIREBASE_WEB_API_KEY"),
+        secrets=(*_JWT, "WEB_API_KEY"),
     ),
     Route(method="GET", path="/api/me", module="accounts.endpoints", function="get_me"),
     Route(method="POST", path="/api/refresh-token", module="accounts.endpoints", function="refresh_token"),

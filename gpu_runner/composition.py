@@ -1,11 +1,11 @@
 """The one FFmpeg command that makes the video: background, speakers, captions and sound in a single pass."""
 
-import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from contracts import log
 from gpu_runner.captions import VIDEO_HEIGHT, VIDEO_WIDTH
 from gpu_runner.encoders import X264, VideoEncoder
 from gpu_runner.ffmpeg import (
@@ -20,8 +20,6 @@ from gpu_runner.ffmpeg import (
     run_ffmpeg,
 )
 from gpu_runner.timeline import FRAME_RATE_HZ, SAMPLE_RATE_HZ, Side, Timeline
-
-_logger = logging.getLogger(__name__)
 
 BACKGROUND_FORMATS = "mov,matroska"
 PICTURE_WIDTH = 720  # the box that a picture is fitted into
@@ -122,9 +120,11 @@ def compose_video(
         except FfmpegError as error:
             if encoder == X264:
                 raise
-            _logger.warning(
+            log.warning(
                 "video_encoder_failed",
-                extra={"encoder": encoder.name, "exitCode": error.exit_code, "stderrTail": error.stderr_tail},
+                encoder=encoder.name,
+                exit_code=error.exit_code,
+                stderr_tail=error.stderr_tail,
             )
             used = X264
             encode_with(X264)

@@ -1,12 +1,11 @@
 """Which H.264 encoder makes the video: the GPU's when it works here, x264 otherwise."""
 
-import logging
 from dataclasses import dataclass
 from functools import cache
 
+from contracts import log
 from gpu_runner.ffmpeg import GLOBAL_OPTIONS, FfmpegError, capture_ffmpeg
 
-_logger = logging.getLogger(__name__)
 _TRIAL_TIMEOUT_SECONDS = 30
 
 
@@ -41,7 +40,7 @@ X264 = VideoEncoder(
 def choose_encoder() -> VideoEncoder:
     """NVENC if it encoded a frame on this machine, else X264; found out once per process."""
     encoder = NVENC if encodes_a_frame(NVENC) else X264
-    _logger.info("video_encoder_chosen", extra={"encoder": encoder.name})
+    log.info("video_encoder_chosen", encoder=encoder.name)
     return encoder
 
 

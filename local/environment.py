@@ -49,7 +49,7 @@ def read_or_make_secrets(path: Path) -> dict[str, str]:
     made = {
         "JWT_SECRET": _SECRET_PREFIX + secrets.token_urlsafe(48),
         # The Auth emulator takes any key; the product must still have one to send.
-        "FIREBASE_WEB_API_KEY": _SECRET_PREFIX + secrets.token_urlsafe(16),
+        "WEB_API_KEY": _SECRET_PREFIX + secrets.token_urlsafe(16),
     }
     write_private(path, json.dumps(made, indent=2) + "\n")
     return made

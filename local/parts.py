@@ -9,7 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.processes import PART_MARK, SERVED_MARK, kill_group
+from local.processes import (
+    CLOUD_MARK,
+    PART_MARK,
+    SERVED_MARK,
+    end_processes,
+    kill_group,
+    marked_processes,
+    signal_family,
+)
 
 _CHECK_INTERVAL_SECONDS = 0.2
 _LOG_TAIL_LINES = 25
@@ -111,6 +119,9 @@ class RunningPart:
             code = process.wait()
             # What the process left in its session holds its port: gunicorn's worker, an encoder.
             kill_group(process.pid, signal.SIGKILL)
+            if CLOUD_MARK in self.part.environment:
+                # And what it started in sessions of their own: the clock's functions.
+                end_processes(marked_processes(Path(self.part.environment[CLOUD_MARK]), part=self.part.name))
             with self._lock:
                 if not self._wanted:
                     return
@@ -182,11 +193,11 @@ class RunningPart:
         process.wait()
 
     def kill(self, number: signal.Signals) -> None:
-        """The signal reached the process and all of its session. A part that restarts comes back by itself."""
+        """The signal reached the process and all that it started. A part that restarts comes back by itself."""
         with self._lock:
             process = self.process
         if process is not None:
-            kill_group(process.pid, number)
+            signal_family(process.pid, number)
             if number == signal.SIGKILL:
                 process.wait()
 

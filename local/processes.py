@@ -68,6 +68,18 @@ def end_leftovers(root: Path, *, saving_part: str, stop_timeout_seconds: float) 
     return len(left)
 
 
+def signal_family(pid: int, number: signal.Signals) -> None:
+    """The signal reached the process, its session and all that descends from it, those too that lead a session."""
+    try:
+        family = psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        family = []
+    kill_group(pid, number)
+    for process in family:
+        with contextlib.suppress(psutil.Error):  # the group's signal may have ended it
+            process.send_signal(number)
+
+
 def kill_group(group: int, number: signal.Signals) -> None:
     """The signal reached every process of the group; a group that is gone is no error."""
     with contextlib.suppress(ProcessLookupError, PermissionError):

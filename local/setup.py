@@ -169,19 +169,27 @@ def ensure_tool(find: Callable[[Path], Path | None], package: str, purpose: str)
 def ensure_firebase_cli(node: Path) -> None:
     """node_modules holds exactly what package-lock.json lists."""
     lock = ROOT / "package-lock.json"
+    fingerprint = digest([lock])
     installed = ROOT / "node_modules" / ".package-lock.json"
-    if installed.exists():
-        have = json.loads(installed.read_text())["packages"]
-        want = {name: entry for name, entry in json.loads(lock.read_text())["packages"].items() if name}
-        # Packages for other systems are listed, and not installed.
-        complete = all(name in have or entry.get("optional") for name, entry in want.items())
-        if complete and all(want.get(name, {}).get("version") == entry.get("version") for name, entry in have.items()):
-            return
+    if installed.exists() and (stamped("node_modules", fingerprint) or lists_the_same(lock, installed)):
+        return
     say("Installing the Firebase CLI into node_modules (a minute or two)")
     argv = [*npm_argv(node), "ci", "--no-audit", "--no-fund", "--loglevel=error"]
     environment_path = str(node.parent) + os.pathsep + os.environ.get("PATH", "")
     os.environ["PATH"] = environment_path  # npm starts `node` for the packages' own scripts
     call(argv, failure="npm could not install the Firebase CLI.")
+    write_stamp("node_modules", fingerprint)
+
+
+def lists_the_same(lock: Path, installed: Path) -> bool:
+    """Whether npm's record of what it installed has every package of the lock, in its version."""
+    want = {name: entry for name, entry in json.loads(lock.read_text())["packages"].items() if name}
+    have = json.loads(installed.read_text())["packages"]
+    # Packages for other systems are in the lock, and not installed.
+    missing = [name for name, entry in want.items() if name not in have and not entry.get("optional")]
+    return not missing and all(
+        have[name].get("version") == want[name].get("version") for name in want.keys() & have.keys()
+    )
 
 
 def ensure_firestore_emulator(node: Path, java: Path) -> None:

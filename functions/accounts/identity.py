@@ -52,7 +52,7 @@ def sign_in(*, email: str, password: str) -> Identity:
     try:
         response = requests.post(
             f"{origin}identitytoolkit.googleapis.com/v1/accounts:signInWithPassword",
-            params={"key": settings().require("FIREBASE_WEB_API_KEY")},
+            params={"key": settings().require("WEB_API_KEY")},
             json={"email": email, "password": password, "returnSecureToken": True},
             timeout=_TIMEOUT_SECONDS,
         )

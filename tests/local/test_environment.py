@@ -9,7 +9,7 @@ from local.addresses import ROOT, Ports
 from local.environment import process_environment, product_environment, read_or_make_secrets
 from local.firebase_suite import SECRET_NAMES, firestore_jar_environment, write_function_secrets, write_local_config
 
-SECRETS = {"JWT_SECRET": "local-development-" + "s" * 40, "FIREBASE_WEB_API_KEY": "k"}
+SECRETS = {"JWT_SECRET": "local-development-" + "s" * 40, "WEB_API_KEY": "k"}
 
 
 def test_tokens_outlive_a_restart_since_the_signing_key_is_kept(tmp_path: Path) -> None:

@@ -78,6 +78,18 @@ def test_a_killed_part_that_its_platform_restarts_serves_again(
     serve(running)
 
 
+def test_a_kill_reaches_a_child_that_left_the_session(
+    make_part: Callable[..., RunningPart], tmp_path: Path, free_port: int
+) -> None:
+    leaves = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True); "  # noqa: E501 (a program of one line)
+    running = make_part("-c", leaves + SERVER, str(free_port), port=free_port)
+    serve(running)
+
+    running.kill(signal.SIGKILL)
+
+    assert eventually(lambda: marked_processes(tmp_path) == [])
+
+
 def test_a_stopped_part_is_not_started_again(make_part: Callable[..., RunningPart], free_port: int) -> None:
     running = make_part("-c", SERVER, str(free_port), port=free_port, restarts=True)
     serve(running)

@@ -1,5 +1,7 @@
+import contextlib
 import datetime as dt
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -48,12 +50,20 @@ def functions_dir(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def free_port_pair() -> int:
+    """A port that is free together with the one above it; below those that the kernel gives to outgoing connections."""
+    for port in random.sample(range(20_000, 32_000, 2), 100):
+        with socket.socket() as first, socket.socket() as second, contextlib.suppress(OSError):
+            first.bind((HOST, port))
+            second.bind((HOST, port + 1))
+            return port
+    pytest.fail("no two ports side by side are free")
+
+
 @pytest.fixture
 def clock(functions_dir: Path) -> Iterator[str]:
     """The address of a running clock over `functions_dir` whose functions are served."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port = probe.getsockname()[1]
+    port = free_port_pair()
     argv = [sys.executable, "-m", "local.scheduled_functions", "--port", str(port)]
     environment = os.environ | {CLOUD_MARK: str(functions_dir)}
     with subprocess.Popen([*argv, "--functions-dir", str(functions_dir)], cwd=ROOT, env=environment) as process:
