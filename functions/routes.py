@@ -43,7 +43,8 @@ class Route:
     access: Access = Access.USER
     memory: Memory = Memory.SMALL
     timeout_seconds: int = 30
-    concurrency: int = 40
+    # As many as the server has threads (THREADS in functions/.env): Cloud Run must not send more than are worked on.
+    concurrency: int = 16
     secrets: tuple[str, ...] = _JWT
 
     @property
@@ -193,6 +194,7 @@ ROUTES = (
         function="get_picture",
         access=Access.ANYONE,
         timeout_seconds=60,
+        secrets=(),
     ),
     Route(
         method="GET",

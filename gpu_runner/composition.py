@@ -172,7 +172,7 @@ def build_argv(composition: Composition, output: Path, *, encoder: VideoEncoder,
         *(*background, "-ss", f"{cut.start_seconds:.3f}", *background_file),
         *((*background, "-stream_loop", "-1", *background_file) if cut.wraps else ()),
         *("-filter_complex", _graph(composition, shown, wraps=cut.wraps), "-map", "[video]", "-map", "[sound]"),
-        *("-frames:v", str(composition.timeline.frame_count), *encoder.options),
+        *encoder.options,
         *("-c:a", "aac", "-b:a", "160k", "-ar", str(SAMPLE_RATE_HZ)),
         # What the background's file says of itself, such as where it was filmed, does not belong into this one.
         *("-map_metadata", "-1", "-map_chapters", "-1"),
@@ -213,6 +213,8 @@ def _graph(composition: Composition, shown: Sequence[_ShownPicture], *, wraps: b
         x = str(PICTURE_MARGIN) if picture.side is Side.LEFT else f"W-w-{PICTURE_MARGIN}"
         windows = "+".join(f"between(n,{start},{end - 1})" for start, end in picture.frames)
         chains.append(f"[base{index}][picture{index}]overlay=x={x}:y=H-h:enable='{windows}'[base{index + 1}]")
+    # Not `-frames:v`: it ends the file with the last picture and drops the sound that is still in the encoder.
+    chains.append(f"[base{len(shown)}]trim=end_frame={composition.timeline.frame_count}[cut]")
     captions = escape_filter_value(str(composition.captions.absolute()))
-    chains.append(f"[base{len(shown)}]ass=filename={captions}:shaping=complex[video]")
+    chains.append(f"[cut]ass=filename={captions}:shaping=complex[video]")
     return ";".join(chains)

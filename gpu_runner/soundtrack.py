@@ -63,12 +63,6 @@ def normalise_line(source: Path, target: Path) -> LineAudio:
     return LineAudio(path=target, sample_count=len(samples), voiced=voiced_ranges(samples))
 
 
-def read_line(path: Path) -> LineAudio:
-    """What normalise_line returned when it wrote this file, for a job that goes on after a break."""
-    samples = _read_samples(path)
-    return LineAudio(path=path, sample_count=len(samples), voiced=voiced_ranges(samples))
-
-
 def join_lines(lines: Sequence[Path], timeline: Timeline, target: Path) -> None:
     """Write the lines where the timeline has them to `target`: mono 16-bit WAV at 48 kHz, exactly as long as the video.
 

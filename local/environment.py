@@ -26,7 +26,7 @@ _NOT_PASSED_ON = (
     "FIREBASE_CONFIG",
 )
 # What a developer may set to try something; everything else has its fixed value.
-_SETTABLE = ("TOKENS_TO_GIVE", "OPENAI_MODEL", "CORS_ORIGINS", "JWT_SECRET_PREVIOUS")
+_SETTABLE = ("TOKENS_TO_GIVE", "OPENAI_MODEL", "CORS_ORIGINS")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from local.toolchain import FIRESTORE_MAIN_CLASS, cached_firestore_jar, find_jav
 _LOCAL_CONFIG = "firebase.local.json"
 _SECRETS_FILE = ".secret.local"
 # A name that begins with FIREBASE_ makes the CLI refuse the whole file, without a word.
-SECRET_NAMES = ("JWT_SECRET", "JWT_SECRET_PREVIOUS", "OPENAI_API_KEY", "WEB_API_KEY")
+SECRET_NAMES = ("JWT_SECRET", "OPENAI_API_KEY", "WEB_API_KEY")
 _LAZY_AUTH_SCHEMAS = Path(__file__).resolve().with_name("lazy_auth_schemas.cjs")
 
 

@@ -16,6 +16,7 @@ from contracts.media_paths import api_path
 from contracts.message import Message
 from gcp.errors import Forbidden, NotFound, ValidationFailed
 from gcp.models import Answer, Form
+from gcp.text import DIRECTION_CONTROLS, has_controls
 from media.signing import signed_path
 
 MAX_IMAGES = 10
@@ -23,12 +24,11 @@ MAX_IMAGES = 10
 # Firestore refuses some ids (".", "__x__") with an error of its own; ours are all of this shape.
 _ID = re.compile(r"[A-Za-z0-9]{1,64}")
 _IMAGE_KEYS = re.compile(r" *[0-9]{1,6} *(, *[0-9]{1,6} *)*")
-# Characters that move the text around them: a name could make others' read differently.
-_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def _one_line(text: str) -> str:
-    if any(unicodedata.category(each) in {"Cc", "Zl", "Zp", "Cs"} or each in _BIDI_CONTROLS for each in text):
+    # A direction control in a name could make the text around it read differently.
+    if has_controls(text) or DIRECTION_CONTROLS.search(text):
         raise ValueError("control characters and line breaks are not allowed")
     return text
 

@@ -1,9 +1,4 @@
-"""The documents `characters/{characterId}`, and `mediaDeletions/{deletionId}` for what they no longer need.
-
-A video that is being made works from a snapshot, which names a character's objects. Objects are therefore never
-deleted with their character but listed for the sweep, which deletes them when no unfinished job can need them: later
-than contracts.video_job.DEADLINE after `createdAt`.
-"""
+"""The documents `characters/{characterId}`. Objects that a character no longer needs are listed in `mediaDeletions`."""
 
 import uuid
 from collections.abc import Iterable, Sequence
@@ -18,19 +13,11 @@ from characters.character import (
     is_character_id,
     require_owned,
 )
-from contracts.message import Message
 from gcp.transactions import transact
+from media.deletions import write_media_deletion
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client, DocumentReference, DocumentSnapshot, Transaction
-
-
-class MediaDeletion(Message):
-    """Objects that nothing stored names any more."""
-
-    object_names: tuple[str, ...]
-    owner_id: str
-    created_at: datetime
 
 
 def find_character(db: "Client", character_id: str, *, transaction: "Transaction | None" = None) -> Character | None:
@@ -84,9 +71,8 @@ def change_character(
         after = apply_changes(before, changes, recording=recording, pictures=pictures, now=now)
         transaction.set(_reference(db, character_id), _document(after))
         unused = tuple(name for name in before.object_names if name not in after.object_names)
-        if unused:
-            deletion = MediaDeletion(object_names=unused, owner_id=user_id, created_at=now)
-            _write_deletion(transaction, db, f"{character_id}_{uuid.uuid4().hex}", deletion)
+        deletion_id = f"{character_id}_{uuid.uuid4().hex}"
+        write_media_deletion(transaction, db, deletion_id, unused, owner_id=user_id, now=now)
         return after
 
     return transact(db, change)
@@ -101,8 +87,7 @@ def remove_character(db: "Client", character_id: str, user_id: str, *, now: date
     def remove(transaction: "Transaction") -> Character:
         character = require_owned(find_character(db, character_id, transaction=transaction), user_id)
         transaction.delete(_reference(db, character_id))
-        deletion = MediaDeletion(object_names=character.object_names, owner_id=user_id, created_at=now)
-        _write_deletion(transaction, db, character_id, deletion)
+        write_media_deletion(transaction, db, character_id, character.object_names, owner_id=user_id, now=now)
         return character
 
     return transact(db, remove)
@@ -115,10 +100,6 @@ def _newest(db: "Client", field: str, value: str | bool, limit: int) -> list[Cha
     query = db.collection("characters").where(filter=FieldFilter(field, "==", value))
     documents = query.order_by("createdAt", direction=Query.DESCENDING).limit(limit).stream()
     return [character for document in documents if (character := _character(document))]
-
-
-def _write_deletion(transaction: "Transaction", db: "Client", deletion_id: str, deletion: MediaDeletion) -> None:
-    transaction.set(db.document("mediaDeletions", deletion_id), deletion.to_document())
 
 
 def _reference(db: "Client", character_id: str) -> "DocumentReference":

@@ -108,7 +108,7 @@ def store_uploads(bucket: "Bucket", *, owner_id: str, decoded: Decoded, ref_text
     """The decoded files are in the bucket, each under a new random name. Raises Unavailable.
 
     The words of `ref_text` are those of the upload: they are dropped when the clip lacks some of them. Objects whose
-    document never comes to be are found and deleted by the sweep.
+    document never comes to be stay in the bucket: nothing names them, and nothing looks for them yet.
     """
     recording = None
     if decoded.recording is not None:

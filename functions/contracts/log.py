@@ -2,6 +2,7 @@
 
 import json
 import sys
+import traceback
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -25,3 +26,8 @@ def warning(event: str, **fields: object) -> None:
 
 def error(event: str, **fields: object) -> None:
     write("ERROR", event, **fields)
+
+
+def frames_of(error: BaseException) -> list[str]:
+    """Where it happened, newest last, without messages: they may quote what a user wrote."""
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)[-8:]]

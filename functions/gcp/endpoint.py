@@ -6,7 +6,6 @@ which memory, timeout, concurrency and secrets it is deployed.
 
 import importlib
 import time
-import traceback
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,10 +21,19 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from contracts import log
 from gcp.cors import cors_headers, preflight_headers
 from gcp.deployment import REGION
-from gcp.errors import ApiError, BodyTooLarge, Detail, MethodNotAllowed, NotFound, Unauthenticated, ValidationFailed
+from gcp.errors import (
+    ApiError,
+    BodyTooLarge,
+    Detail,
+    MethodNotAllowed,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+    ValidationFailed,
+)
 from gcp.models import Form, NoBody
 from gcp.settings import settings
-from routes import Access, Memory, Route, route_of, siblings
+from routes import NOT_FOUND_FUNCTION, Access, Memory, Route, route_of, siblings
 
 if TYPE_CHECKING:
     from accounts.users import User
@@ -109,27 +117,28 @@ def _deployment_options(route: Route) -> dict[str, Any]:
     }
 
 
-def handle(request: Request, named: Route) -> Response:
-    """The answer to any request that reaches the function of `named`, whatever its method. Logs one line."""
+def handle(request: Request, named: Route | None) -> Response:
+    """The answer to any request that reaches the function of `named`, whatever its method. Logs one line.
+
+    None stands for a path that no route has.
+    """
     started_at = time.monotonic()
     request_id = uuid.uuid4().hex
-    fields: dict[str, object] = {"request_id": request_id, "function": named.function, "method": request.method}
+    function = named.function if named else NOT_FOUND_FUNCTION
+    fields: dict[str, object] = {"request_id": request_id, "function": function, "method": request.method}
+    cors: dict[str, str] = {}
     try:
+        cors = cors_headers(settings(), request.headers.get("Origin"))
         response = _dispatch(request, named, request_id, fields)
-    except ApiError as error:
-        response = error_response(error, request_id)
-        fields["code"] = error.code
-    except RequestEntityTooLarge:
-        response = error_response(_too_large(request), request_id)
-        fields["code"] = BodyTooLarge.code
-    except HTTPException as error:
-        refused = ValidationFailed([{"loc": ["body"], "msg": "The request cannot be read.", "type": "value_error"}])
-        response = error_response(refused, request_id)
-        fields["code"] = type(error).__name__
     except Exception as error:  # noqa: BLE001 (the outermost handler: logs where, tells the client nothing)
-        response = _internal_error(request_id)
-        fields |= {"code": "INTERNAL", "error": type(error).__name__, "at": _frames(error)}
-    response.headers.extend(cors_headers(settings(), request.headers.get("Origin")))
+        refusal = _refusal_of(error, request)
+        if refusal is None:
+            fields |= {"code": "INTERNAL", "error": type(error).__name__, "at": log.frames_of(error)}
+            response = _internal_error(request_id)
+        else:
+            fields["code"] = refusal.code
+            response = error_response(refusal, request_id)
+    response.headers.extend(cors)
     response.headers["X-Request-Id"] = request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault("Cache-Control", "private, no-store")
@@ -139,20 +148,34 @@ def handle(request: Request, named: Route) -> Response:
     return response
 
 
-def _dispatch(request: Request, named: Route, request_id: str, fields: dict[str, object]) -> Response:
-    path = named.match(request.path)
+def _refusal_of(error: Exception, request: Request) -> ApiError | None:
+    """What the client is told of an error; None for a defect of ours."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, RequestEntityTooLarge):
+        return _too_large(request)
+    if isinstance(error, HTTPException):
+        return ValidationFailed([{"loc": ["body"], "msg": "The request cannot be read.", "type": "value_error"}])
+    # Deferred: whoever got one of these errors has the package already.
+    from google.api_core import exceptions as google
+
+    if isinstance(error, google.RetryError | google.ServerError | google.Aborted | google.TooManyRequests):
+        return Unavailable("A service that we depend on does not answer; try again.")
+    return None
+
+
+def _dispatch(request: Request, named: Route | None, request_id: str, fields: dict[str, object]) -> Response:
+    by_method = {route.method: route for route in siblings(named)} if named else {}
+    if request.method == "OPTIONS":
+        # Also on an unknown path: a browser that is refused the preflight shows its page no answer at all.
+        return _preflight(by_method)
+    path = named.match(request.path) if named else None
     if path is None:
         raise NotFound("There is nothing at this path.")
-    by_method = {route.method: route for route in siblings(named)}
-    allowed = sorted({*by_method, "OPTIONS"} | ({"HEAD"} if "GET" in by_method else set()))
-    if request.method == "OPTIONS":
-        return Response(status=204, headers={"Allow": ", ".join(allowed), **preflight_headers(allowed)})
     route = by_method.get("GET" if request.method == "HEAD" else request.method)
     if route is None:
-        raise MethodNotAllowed(
-            f"{request.method} is not served here; allowed: {', '.join(allowed)}.",
-            headers={"Allow": ", ".join(allowed)},
-        )
+        allowed = ", ".join(_allowed(by_method))
+        raise MethodNotAllowed(f"{request.method} is not served here; allowed: {allowed}.", headers={"Allow": allowed})
     fields["operation"] = route.function
     # The sibling's module is the named function's own or of the same entity; imported now, not at cold start.
     handler = cast("Handler", getattr(importlib.import_module(route.module), route.function))
@@ -177,6 +200,15 @@ def _dispatch(request: Request, named: Route, request_id: str, fields: dict[str,
         return answer
     content = TypeAdapter(handler.answer).dump_json(answer, by_alias=True)
     return Response(content, status=200, content_type="application/json")
+
+
+def _preflight(by_method: Mapping[str, Route]) -> Response:
+    allowed = _allowed(by_method or dict.fromkeys(("GET", "POST", "PUT", "DELETE")))
+    return Response(status=204, headers={"Allow": ", ".join(allowed), **preflight_headers(allowed)})
+
+
+def _allowed(by_method: Mapping[str, object]) -> list[str]:
+    return sorted({*by_method, "OPTIONS"} | ({"HEAD"} if "GET" in by_method else set()))
 
 
 def _authenticate(request: Request, route: Route) -> "tuple[User | None, datetime | None]":
@@ -250,8 +282,3 @@ def _json(content: object, status: int, headers: Mapping[str, str]) -> Response:
 def _too_large(request: Request) -> BodyTooLarge:
     limit = request.max_content_length or MAX_JSON_BYTES
     return BodyTooLarge(f"The body is larger than {limit // 1024} KiB.")
-
-
-def _frames(error: Exception) -> list[str]:
-    """Where it happened, newest last, without messages: they may quote what a user wrote."""
-    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)[-8:]]

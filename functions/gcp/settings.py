@@ -15,14 +15,19 @@ class Settings(Environment):
 
     @property
     def jwt_secrets(self) -> tuple[str, ...]:
-        """The key that signs, then, during a rotation, the one before it. Each at least 32 bytes."""
-        names = ["JWT_SECRET"] + (["JWT_SECRET_PREVIOUS"] if self.get("JWT_SECRET_PREVIOUS") else [])
-        secrets = tuple(self.require(name) for name in names)
-        for name, secret in zip(names, secrets, strict=True):
+        """The keys of session tokens: JWT_SECRET's one or two words, each at least 32 bytes.
+
+        The first one signs; during a rotation the second, the key before it, is still accepted. One secret holds
+        both, so that a rotation is a new version of it and no change of the deployment.
+        """
+        secrets = tuple(self.require("JWT_SECRET").split())
+        if len(secrets) not in {1, 2}:
+            raise ConfigurationError("JWT_SECRET holds neither one key nor two")
+        for secret in secrets:
             if len(secret.encode()) < _MIN_SECRET_BYTES:
-                raise ConfigurationError(f"{name} is shorter than {_MIN_SECRET_BYTES} bytes")
+                raise ConfigurationError(f"JWT_SECRET holds a key shorter than {_MIN_SECRET_BYTES} bytes")
             if secret.startswith(LOCAL_SECRET_PREFIX) and not self.is_local:
-                raise ConfigurationError(f"{name} is a local development key; project {self.project_id!r} refuses it")
+                raise ConfigurationError(f"JWT_SECRET is a local development key; {self.project_id!r} refuses it")
         return secrets
 
     @property

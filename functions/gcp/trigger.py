@@ -21,7 +21,7 @@ _OPTIONS: dict[str, Any] = {
     "region": REGION,
     "memory": MemoryOption.MB_256,
     "cpu": 1,
-    "concurrency": 20,
+    "concurrency": 16,
     "timeout_sec": 60,
     "service_account": "triggers@",
 }

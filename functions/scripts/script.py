@@ -1,7 +1,6 @@
 """A script: what its characters say to each other, and the rules that this keeps."""
 
 import re
-import unicodedata
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Annotated
@@ -11,6 +10,7 @@ from pydantic import BeforeValidator, StringConstraints
 from contracts.message import Message
 from contracts.video_job import VideoFile
 from gcp.errors import ValidationFailed
+from gcp.text import DIRECTION_CONTROLS, has_controls
 
 MIN_CHARACTERS, MAX_CHARACTERS = 2, 5
 MIN_PROMPT_LENGTH, MAX_PROMPT_LENGTH = 10, 2000
@@ -20,8 +20,6 @@ TITLE_LENGTH = 60
 
 # Line breaks and tabs, the Unicode ones too: a caption and a voice want one line.
 _BREAKS = re.compile("[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
-# Explicit embeddings, overrides and isolates turn the reading order of the text after them (UAX #9, section 2).
-_DIRECTION_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def spoken_text(text: str) -> str:
@@ -29,8 +27,8 @@ def spoken_text(text: str) -> str:
 
     Raises ValueError for any other control character: it can be neither spoken nor shown.
     """
-    cleaned = _DIRECTION_CONTROLS.sub("", _BREAKS.sub(" ", text)).strip()
-    if any(unicodedata.category(character) == "Cc" for character in cleaned):
+    cleaned = DIRECTION_CONTROLS.sub("", _BREAKS.sub(" ", text)).strip()
+    if has_controls(cleaned):
         raise ValueError("the text holds a control character")
     return cleaned
 

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from activities.activity import Activity, ActivityType, write_activity
-from characters.store import MediaDeletion
 from gcp.errors import NotFound
 from gcp.transactions import transact
+from media.deletions import write_media_deletion
 from scripts.script import DialogueLine, Script
 
 if TYPE_CHECKING:
@@ -21,10 +21,6 @@ _SCRIPT_ID = re.compile(r"[0-9a-f]{32}")
 
 def script_reference(db: "Client", script_id: str) -> "DocumentReference":
     return db.document("scripts", script_id)
-
-
-def media_deletion_reference(db: "Client", script_id: str) -> "DocumentReference":
-    return db.document("mediaDeletions", script_id)
 
 
 def new_script_id() -> str:
@@ -89,9 +85,7 @@ def update_dialogue(
 
 
 def delete_script(db: "Client", *, script_id: str, owner_id: str, now: datetime) -> tuple[str, ...]:
-    """The owner's script is gone, its media is listed for the sweep and the log says so; the media's object names.
-
-    A line's audio is shared by all scripts of its owner that hold the same line: the sweep deletes what no other names.
+    """The owner's script is gone, its media is listed for deletion and the log says so; the media's object names.
 
     An unfinished job of the script is left alone: its runner finds the script gone and ends it as cancelled, which
     releases its hold. Raises NotFound.
@@ -100,9 +94,7 @@ def delete_script(db: "Client", *, script_id: str, owner_id: str, now: datetime)
     def delete(transaction: "Transaction") -> tuple[str, ...]:
         script = find_own_script(db, script_id, owner_id, transaction=transaction)
         transaction.delete(script_reference(db, script_id))
-        if script.media_objects:
-            deletion = MediaDeletion(object_names=script.media_objects, owner_id=owner_id, created_at=now)
-            transaction.set(media_deletion_reference(db, script_id), deletion.to_document())
+        write_media_deletion(transaction, db, script_id, script.media_objects, owner_id=owner_id, now=now)
         activity = Activity(
             type=ActivityType.SCRIPT_DELETED,
             message=f"Script '{script.title}' deleted",

@@ -29,15 +29,19 @@ def generate_video(call: Call[GenerateVideoBody]) -> VideoStarted:
     404 for a script that is not the caller's, 409 with the job's id while one is unfinished, 400 when the tokens do
     not suffice, 422 for an unknown background or a character that is gone.
     """
-    from videos.backgrounds import find_background
     from videos.jobs import new_job_id, start_job
-    from videos.minute import enqueue
+    from videos.queue import enqueue, require_queue
 
+    require_queue()
     db, now = firestore(), datetime.now(UTC)
     job_id = new_job_id()
-    background = find_background(db, call.body.background_video, job_id)
     job = start_job(
-        db, job_id=job_id, user_id=call.caller.id, script_id=call.path["scriptId"], background=background, now=now
+        db,
+        job_id=job_id,
+        user_id=call.caller.id,
+        script_id=call.path["scriptId"],
+        background_video=call.body.background_video,
+        now=now,
     )
     log.info("video_job_created", job_id=job_id, user_id=call.caller.id, request_id=call.request_id)
     enqueue(db, job_id, job.enqueueing, now)
@@ -50,13 +54,11 @@ def generate_video(call: Call[GenerateVideoBody]) -> VideoStarted:
 @endpoint(answer=VideoStatusAnswer)
 def get_video_status(call: Call[NoBody]) -> VideoStatusAnswer:
     """GET /api/scripts/{scriptId}/video-status, the owner: the newest job in brief, or `pending`. 404."""
-    from scripts.store import find_script
+    from scripts.store import find_own_script
     from videos.jobs import find_job
 
     db, script_id = firestore(), call.path["scriptId"]
-    script = find_script(db, script_id)
-    if script is None or script.owner_id != call.caller.id:
-        raise NotFound("There is no such script.")
+    script = find_own_script(db, script_id, call.caller.id)
     job = find_job(db, script.video_job_id) if script.video_job_id else None
     return VideoStatusAnswer.of(script_id, job, settings().jwt_secrets, datetime.now(UTC))
 

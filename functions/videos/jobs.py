@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from accounts.users import find_user
 from activities.activity import Activity, ActivityType, write_activity
 from characters.store import find_characters
-from contracts.job_snapshot import Background, JobSnapshot, Line, Speaker
+from contracts.job_snapshot import JobSnapshot, Line, Speaker
 from contracts.video_job import DEADLINE, Enqueueing, JobStatus, VideoJob
-from gcp.errors import InsufficientTokens, JobUnfinished, NotFound, ValidationFailed
+from gcp.errors import InsufficientTokens, JobUnfinished, Unauthenticated, ValidationFailed
 from gcp.transactions import transact
-from scripts.store import find_script
+from scripts.store import find_own_script
 from tokens.ledger import Hold, hold_reference, write_hold, write_settlement
+from videos.backgrounds import find_background
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client, DocumentReference, Transaction
@@ -61,27 +62,27 @@ def new_job_id() -> str:
 
 
 def start_job(
-    db: "Client", *, job_id: str, user_id: str, script_id: str, background: Background, now: datetime
+    db: "Client", *, job_id: str, user_id: str, script_id: str, background_video: str | None, now: datetime
 ) -> VideoJob:
     """A queued job with its snapshot, the hold of its price and the intention to enqueue it, in one transaction.
 
     Raises NotFound for a script that is not the user's, JobUnfinished while an earlier job of it runs,
-    InsufficientTokens when what is not held is less than the price, and ValidationFailed when a character is gone.
+    InsufficientTokens when what is not held is less than the price, ValidationFailed when a character is gone or the
+    background is unknown, and Unavailable when there is no background at all.
     """
 
     def start(transaction: "Transaction") -> VideoJob:
-        script = find_script(db, script_id, transaction=transaction)
-        if script is None or script.owner_id != user_id:
-            raise NotFound("There is no such script.")
-        unfinished = find_job(db, script.video_job_id, transaction=transaction) if script.video_job_id else None
+        script = find_own_script(db, script_id, user_id, transaction=transaction)
+        earlier = find_job(db, script.video_job_id, transaction=transaction) if script.video_job_id else None
+        if earlier and not earlier.status.is_terminal:
+            raise JobUnfinished(earlier.job_id)
         user = find_user(db, user_id, transaction=transaction)
         if user is None:
-            raise NotFound("There is no such script.")
-        speakers = _speakers(db, transaction, script, user_id)
-        if unfinished and not unfinished.status.is_terminal:
-            raise JobUnfinished(unfinished.job_id)
+            raise Unauthenticated
         if user.tokens - user.held < PRICE_TOKENS:
             raise InsufficientTokens(required=PRICE_TOKENS, available=user.tokens - user.held)
+        speakers = _speakers(db, transaction, script, user_id)
+        background = find_background(db, background_video, job_id)
         job = VideoJob(
             job_id=job_id,
             script_id=script_id,
@@ -216,11 +217,11 @@ def settle_job(db: "Client", job_id: str, now: datetime) -> bool:
     def settle(transaction: "Transaction") -> bool:
         job = find_job(db, job_id, transaction=transaction)
         hold_fields = hold_reference(db, job_id).get(transaction=transaction).to_dict()
-        if job is None or not job.status.is_terminal or hold_fields is None:
+        if job is None or not job.status.is_terminal:
             return False
-        hold = Hold.model_validate(hold_fields)
+        hold = Hold.model_validate(hold_fields) if hold_fields else None
         user = find_user(db, job.user_id, transaction=transaction)
-        if hold.state != "held":
+        if hold is None or hold.state != "held":
             if job.check_at is not None:
                 transaction.update(job_reference(db, job_id), {"checkAt": None})
             return False

@@ -4,57 +4,47 @@ A job's `checkAt` says when it should be looked at if nothing happens before: a 
 task, a while after its lease ran out, at once when it ended, and never again once its hold is settled.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from contracts import log
-from contracts.video_job import Enqueueing, VideoJob
+from contracts.video_job import VideoJob
 from gcp.clients import firestore
-from gcp.errors import ApiError
 from videos.jobs import (
     QUEUE_PATIENCE,
     fail_overdue_job,
-    mark_enqueued,
     plan_next_attempt,
     postpone_check,
     settle_job,
 )
-from videos.queue import create_render_task, has_render_task
+from videos.queue import enqueue, has_render_task
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
 
 # Bounds one run; what is more comes a minute later.
 _BATCH = 100
-
-
-def enqueue(db: "Client", job_id: str, enqueueing: Enqueueing, now: datetime) -> None:
-    """The job has its task, or, when Cloud Tasks do not answer, keeps the intention for the minute function."""
-    # Deferred: whoever enqueues has the Google clients anyway.
-    from google.api_core.exceptions import GoogleAPICallError
-
-    try:
-        create_render_task(job_id, enqueueing.attempt)
-        mark_enqueued(db, job_id, enqueueing.attempt, now)
-    except (GoogleAPICallError, ApiError) as error:
-        log.warning("video_job_not_enqueued", job_id=job_id, error=type(error).__name__)
+_REPAIR_PATIENCE = timedelta(minutes=10)
 
 
 def repair_due_jobs(db: "Client", now: datetime) -> int:
-    """Every job that is due is looked at once; how many were. One that cannot be repaired now is due again."""
-    # Deferred, as above.
-    from google.api_core.exceptions import GoogleAPICallError
+    """Every job that is due is looked at once; how many were. One that cannot be repaired is due again a while later.
+
+    A job that cannot even be read must not keep the others waiting, so each is handled by itself.
+    """
+    # Deferred: whoever calls this has the client already.
     from google.cloud.firestore import FieldFilter
 
     due = db.collection("videoJobs").where(filter=FieldFilter("checkAt", "<=", now)).order_by("checkAt").limit(_BATCH)
-    jobs = [VideoJob.model_validate(each.to_dict()) for each in due.stream()]
-    for job in jobs:
+    found = list(due.stream())
+    for each in found:
         try:
-            outcome = repair_job(db, job, now)
-            log.info("video_job_repaired", job_id=job.job_id, outcome=outcome)
-        except (GoogleAPICallError, ApiError) as error:
-            log.warning("video_job_not_repaired", job_id=job.job_id, error=type(error).__name__)
-    return len(jobs)
+            outcome = repair_job(db, VideoJob.model_validate(each.to_dict()), now)
+            log.info("video_job_repaired", job_id=each.id, outcome=outcome)
+        except Exception as error:  # noqa: BLE001 (the outermost handler of one job; the next one must have its turn)
+            log.error("video_job_not_repaired", job_id=each.id, error=type(error).__name__, at=log.frames_of(error))
+            each.reference.update({"checkAt": now + _REPAIR_PATIENCE})
+    return len(found)
 
 
 def repair_job(db: "Client", job: VideoJob, now: datetime) -> str:

@@ -1,14 +1,18 @@
 """The queue of renders: Cloud Tasks that call the runner."""
 
 import hashlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from contracts import log
+from contracts.video_job import Enqueueing
 from contracts.video_task import VideoTask
 from gcp.clients import tasks
 from gcp.settings import settings
+from videos.jobs import mark_enqueued
 
 if TYPE_CHECKING:
+    from google.cloud.firestore import Client
     from google.cloud.tasks_v2 import CloudTasksClient
 
 # The longest that Cloud Tasks waits for an answer (google.cloud.tasks_v2.types.Task.dispatch_deadline).
@@ -50,6 +54,21 @@ def create_render_task(job_id: str, attempt: int) -> None:
         client.create_task(parent=settings().require("RENDER_QUEUE"), task=task, timeout=10)
     except AlreadyExists:
         return
+
+
+def require_queue() -> None:
+    """Nothing, when a task could be created. Raises ConfigurationError, before anything is promised to a user."""
+    for name in ("RENDER_QUEUE", "RUNNER_URL", "TASKS_SERVICE_ACCOUNT"):
+        settings().require(name)
+
+
+def enqueue(db: "Client", job_id: str, enqueueing: Enqueueing, now: datetime) -> None:
+    """The job has its task, or, when that fails, keeps the intention for the minute function."""
+    try:
+        create_render_task(job_id, enqueueing.attempt)
+        mark_enqueued(db, job_id, enqueueing.attempt, now)
+    except Exception as error:  # noqa: BLE001 (the job is committed; whatever happens here is made up for)
+        log.warning("video_job_not_enqueued", job_id=job_id, error=type(error).__name__)
 
 
 def has_render_task(job_id: str, attempt: int) -> bool:

@@ -90,7 +90,7 @@ def main_job(
     app = cast.app
     script_id = cast.write_script(LINES)
     before = app.get(f"/api/scripts/{script_id}/video-status")
-    with voice.slowed(1.5):
+    with voice.slowed(2.1):  # progress is written at most every 2 seconds
         job_id = app.start_video(script_id, background)
         started_again = app.ask("POST", f"/api/scripts/{script_id}/generate-video", json={})
         observations = list(observe(app, script_id, job_id))

@@ -76,7 +76,7 @@ def test_modules_import_each_other_without_a_cycle() -> None:
     names = {module.removesuffix(".py").replace("/", ".") for module in MODULES}
     edges = {
         module.removesuffix(".py").replace("/", "."): {
-            name for name in imports(module, inside_functions=False) if name in names
+            name for name in imports(module, inside_functions=True) if name in names
         }
         for module in MODULES
     }

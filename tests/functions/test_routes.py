@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import main
+from local.addresses import ROOT
 from local.routes import expected_files, hosting_rewrites
 from routes import NOT_FOUND_FUNCTION, ROUTES, Memory, route_of, siblings
 
@@ -55,6 +56,7 @@ def test_the_named_function_of_a_path_can_do_what_its_siblings_can(route: object
     }
     assert named.availableMemoryMb == max(int(each.memory) for each in served)
     assert named.timeoutSeconds == max(each.timeout_seconds for each in served)
+    assert named.concurrency == min(each.concurrency for each in served)
 
 
 def test_functions_of_one_path_share_a_service_account() -> None:
@@ -67,3 +69,15 @@ def test_functions_of_one_path_share_a_service_account() -> None:
 
 def test_three_memory_classes_are_in_use() -> None:
     assert {route.memory for route in ROUTES} == set(Memory)
+
+
+def test_no_more_requests_are_sent_to_an_instance_than_its_server_has_threads() -> None:
+    variables = dict(
+        line.split("=", 1)
+        for line in (ROOT / "functions" / ".env").read_text().splitlines()
+        if line and not line.startswith("#")
+    )
+
+    most = max(getattr(main, name).__firebase_endpoint__.concurrency or 1 for name in main.__all__)
+
+    assert most <= int(variables["THREADS"])

@@ -172,6 +172,13 @@ def test_each_stream_is_as_long_as_the_timeline_within_a_frame(work: Work, video
     assert duration_seconds == pytest.approx(work.timeline.duration_seconds, abs=1 / FRAME_RATE_HZ)
 
 
+def test_the_sound_is_not_cut_off_with_the_last_picture(tmp_path: Path) -> None:
+    # Of the sounds of this length, the encoder still holds two packets when the last picture is done.
+    work = prepare(tmp_path, [("ada", "Hello", 0.75)])
+    duration_seconds = float(probe(compose(work).path)["audio"]["duration"])
+    assert duration_seconds == pytest.approx(work.timeline.duration_seconds, abs=0.002)
+
+
 def test_it_has_exactly_the_timelines_frames(work: Work, video: ComposedVideo) -> None:
     assert int(probe(video.path)["video"]["nb_frames"]) == work.timeline.frame_count == video.frame_count
 

@@ -49,7 +49,7 @@ def test_the_command_is_exactly_this() -> None:
         "[1:v:0]format=rgba,scale=720:860:force_original_aspect_ratio=decrease:force_divisible_by=2"
         ":flags=lanczos:out_color_matrix=bt709,setsar=1,format=yuva420p[picture0];"
         "[base0][picture0]overlay=x=30:y=H-h:enable='between(n,0,29)'[base1];"
-        "[base1]ass=filename=/work/captions.ass:shaping=complex[video]"
+        "[base1]trim=end_frame=39[cut];[cut]ass=filename=/work/captions.ass:shaping=complex[video]"
     )
     assert argv == [
         *("ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error", "-y", "-progress", "pipe:1", "-nostats"),
@@ -57,7 +57,7 @@ def test_the_command_is_exactly_this() -> None:
         *("-threads", "1", "-protocol_whitelist", "file,pipe", "-format_whitelist", "png_pipe", "-f", "png_pipe"),
         *("-i", "/work/ada.png", "-protocol_whitelist", "file,pipe", "-format_whitelist", "mov,matroska"),
         *("-an", "-sn", "-dn", "-ss", "1.250", "-i", "/work/back.mp4", "-filter_complex", graph),
-        *("-map", "[video]", "-map", "[sound]", "-frames:v", "39", *NVENC.options),
+        *("-map", "[video]", "-map", "[sound]", *NVENC.options),
         *("-c:a", "aac", "-b:a", "160k", "-ar", "48000", "-map_metadata", "-1", "-map_chapters", "-1"),
         *("-metadata", f"comment={AI_NOTICE}", "-metadata", f"description={AI_SOURCE_TYPE}"),
         *("-movflags", "+faststart", "-f", "mp4", "/work/out"),

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from gpu_runner.ffmpeg import FfmpegError
-from gpu_runner.soundtrack import UnusableLineError, join_lines, normalise_line, read_line
+from gpu_runner.soundtrack import UnusableLineError, join_lines, normalise_line
 from gpu_runner.timeline import SAMPLE_RATE_HZ, SampleRange, SpokenLine, Timeline, build_timeline
 from tests.media import level_dbfs, loudness_lufs, sound_of, tone, write_espeak, write_playlist, write_wav
 
@@ -32,12 +32,6 @@ def test_speech_comes_to_the_target_loudness(tmp_path: Path) -> None:
     source = write_espeak(tmp_path / "voice.wav", "The quick brown fox jumps. Over the lazy dog, it seems!")
     normalise_line(source, tmp_path / "line.wav")
     assert loudness_lufs(tmp_path / "line.wav") == pytest.approx(-16.0, abs=0.5)
-
-
-def test_a_line_read_again_is_known_as_well_as_when_it_was_written(tmp_path: Path) -> None:
-    source = write_espeak(tmp_path / "voice.wav", "Once. And once more.")
-    written = normalise_line(source, tmp_path / "line.wav")
-    assert read_line(tmp_path / "line.wav") == written
 
 
 def test_a_silent_line_stays_silent(tmp_path: Path) -> None:

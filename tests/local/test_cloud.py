@@ -91,7 +91,7 @@ def test_an_object_survives_the_kill_of_the_storage(cloud: LocalCloud) -> None:
     upload = f"{cloud.ports.url('storage')}/upload/storage/v1/b/{bucket}/o?uploadType=media&name=notes/kept"
     requests.post(upload, data=b"kept", headers={"Content-Type": "text/plain"}, timeout=30).raise_for_status()
 
-    cloud.stop_part("storage")
+    cloud.kill_part("storage")
     cloud.start_part("storage")
 
     assert requests.get(f"{cloud.ports.url('storage')}/{bucket}/notes/kept", timeout=30).content == b"kept"

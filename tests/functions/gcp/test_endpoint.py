@@ -3,13 +3,17 @@
 import importlib
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import Request, Response
+from google.api_core.exceptions import Aborted, DeadlineExceeded, RetryError, ServiceUnavailable
 from werkzeug.test import EnvironBuilder
 
+from accounts.sessions import issue_session
 from accounts.users import User
+from gcp import clients
 from gcp.endpoint import MAX_JSON_BYTES
 from gcp.errors import ApiError
 from gcp.not_found import not_found
@@ -85,6 +89,18 @@ def test_a_preflight_is_answered_with_the_paths_methods(send: Callable[..., Resp
     assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
     assert {"PUT", "DELETE", "GET"} <= set(response.headers["Access-Control-Allow-Methods"].split(", "))
     assert "Authorization" in response.headers["Access-Control-Allow-Headers"]
+
+
+def test_a_preflight_of_an_unknown_path_is_answered_so_that_a_page_may_read_the_404(
+    product: pytest.MonkeyPatch,
+) -> None:
+    assert product
+    environ = EnvironBuilder(path="/api/nothing", method="OPTIONS", headers=[("Origin", ORIGIN)]).get_environ()
+
+    response = not_found(Request(environ))
+
+    assert response.status_code == 204
+    assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost.evil.example", "null"])
@@ -206,6 +222,26 @@ def test_every_request_is_logged_once_with_its_operation_outcome_and_duration(
     assert lines[0]["request_id"] == response.headers["X-Request-Id"]
     assert lines[0]["duration_ms"] >= 0
     assert "secret-token" not in json.dumps(lines)
+
+
+@pytest.mark.parametrize("outage", [ServiceUnavailable, DeadlineExceeded, RetryError, Aborted])
+def test_an_outage_of_google_is_something_to_try_again(
+    product: pytest.MonkeyPatch, send: Callable[..., Response], outage: type[Exception]
+) -> None:
+    class Database:
+        def document(self, *_path: str) -> None:
+            raise outage("no answer", ())
+
+        def close(self) -> None:
+            """As the client has it."""
+
+    product.setattr(clients, "firestore", Database)
+    token = issue_session("ann", settings().jwt_secrets, now=datetime.now(UTC))
+
+    response = send("GET", "/api/me", headers={"Authorization": f"Bearer {token}"})
+
+    assert response.status_code == 503
+    assert error(response)["code"] == "UNAVAILABLE"
 
 
 def test_error_codes_are_distinct() -> None:

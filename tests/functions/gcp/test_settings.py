@@ -31,11 +31,20 @@ def test_a_real_project_refuses_a_local_signing_key() -> None:
         _ = settings.jwt_secrets
 
 
-def test_a_short_signing_key_is_refused_even_as_the_previous_one() -> None:
-    settings = read_settings({"GOOGLE_CLOUD_PROJECT": "prod", "JWT_SECRET": "x" * 32, "JWT_SECRET_PREVIOUS": "x" * 31})
+@pytest.mark.parametrize(
+    "secret", ["x" * 31, "x" * 32 + " " + "y" * 31, " ", "x" * 32 + " " + "y" * 32 + " " + "z" * 32]
+)
+def test_a_short_signing_key_or_a_third_one_is_refused(secret: str) -> None:
+    settings = read_settings({"GOOGLE_CLOUD_PROJECT": "prod", "JWT_SECRET": secret})
 
-    with pytest.raises(ConfigurationError, match="JWT_SECRET_PREVIOUS"):
+    with pytest.raises(ConfigurationError, match="JWT_SECRET"):
         _ = settings.jwt_secrets
+
+
+def test_during_a_rotation_the_first_key_is_the_current_one() -> None:
+    settings = read_settings({"GOOGLE_CLOUD_PROJECT": "prod", "JWT_SECRET": "n" * 32 + "\n" + "o" * 32 + "\n"})
+
+    assert settings.jwt_secrets == ("n" * 32, "o" * 32)
 
 
 def test_the_project_of_a_deployed_function_comes_from_its_firebase_config() -> None:

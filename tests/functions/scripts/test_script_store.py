@@ -148,7 +148,7 @@ def test_a_deleted_script_is_gone_and_the_log_says_so(db: "Client") -> None:
     assert activities(db) == [("script_deleted", "Script 'Two friends argue about tea.' deleted", script.id)]
 
 
-def test_the_media_of_a_deleted_script_is_listed_for_the_sweep(db: "Client") -> None:
+def test_the_media_of_a_deleted_script_is_listed_for_deletion(db: "Client") -> None:
     script = stored_script(db, video=VIDEO)
 
     deleted = delete_script(db, script_id=script.id, owner_id="anna", now=NOW)

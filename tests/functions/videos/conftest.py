@@ -9,20 +9,19 @@ import pytest
 
 from accounts.users import User
 from characters.character import Character, Recording, VoiceConfig
-from contracts.job_snapshot import Background
 from contracts.video_job import VideoJob
 from gcp import clients
 from gcp.settings import settings
 from local.addresses import QUEUE, ROOT, TASKS_SERVICE_ACCOUNT
 from local.tasks_emulator.emulator import EmulatorSettings, TasksEmulator
 from scripts.script import DialogueLine, Script
+from videos.backgrounds import BackgroundVideo
 from videos.jobs import new_job_id, start_job
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
-BACKGROUND = Background(name="sea.mp4", object_name="backgrounds/sea.mp4", duration_seconds=9.0)
 
 
 class RenderQueue:
@@ -54,6 +53,16 @@ def render_queue(product: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Render
         yield RenderQueue()
         clients.tasks().transport.close()  # type: ignore[no-untyped-call]  # the package says nothing of it
         clients.tasks.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def background_video(db: "Client") -> str:
+    """The one background of the catalogue."""
+    entry = BackgroundVideo(
+        name="sea.mp4", object_name="backgrounds/sea.mp4", duration_seconds=9.0, width=1080, height=1920
+    )
+    db.document("backgrounds", entry.name).set(entry.to_document())
+    return entry.name
 
 
 @pytest.fixture
@@ -99,4 +108,4 @@ def started_job(
     assert product
     make_user("ann")
     script_id = write_script("ann")
-    return start_job(db, job_id=new_job_id(), user_id="ann", script_id=script_id, background=BACKGROUND, now=NOW)
+    return start_job(db, job_id=new_job_id(), user_id="ann", script_id=script_id, background_video=None, now=NOW)

@@ -1,15 +1,18 @@
 """Jobs that were left behind, found by the minute function."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from contracts.video_job import DEADLINE, JobStatus, VideoJob
+from contracts.video_job import DEADLINE, Enqueueing, JobStatus, VideoJob
 from gcp.settings import settings
 from tests.functions.videos.conftest import NOW, RenderQueue
 from videos.jobs import ENQUEUE_PATIENCE, QUEUE_PATIENCE, find_job
-from videos.minute import enqueue, repair_due_jobs
+from videos.minute import repair_due_jobs
+from videos.queue import enqueue
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
@@ -102,13 +105,44 @@ def test_a_runner_that_still_works_past_the_deadline_has_lost_its_lease(
     assert stored(db, started_job).fence > fence
 
 
-def test_running_twice_at_once_leaves_one_task(db: "Client", started_job: VideoJob, render_queue: RenderQueue) -> None:
-    repair_due_jobs(db, A_MINUTE_LATER)
-    db.document("videoJobs", started_job.job_id).update({"checkAt": NOW})
+def test_two_runs_at_once_leave_one_task(db: "Client", started_job: VideoJob, render_queue: RenderQueue) -> None:
+    together = threading.Barrier(2)
+
+    def run() -> int:
+        together.wait(30)
+        return repair_due_jobs(db, A_MINUTE_LATER)
+
+    with ThreadPoolExecutor(2) as pool:
+        seen = [future.result(90) for future in [pool.submit(run), pool.submit(run)]]
+
+    assert max(seen) == 1
+    assert render_queue.pending() == 1
+    assert stored(db, started_job).enqueueing == Enqueueing(state="created", attempt=1)
+
+
+def test_a_job_that_cannot_be_read_does_not_keep_the_others_waiting(
+    db: "Client", started_job: VideoJob, render_queue: RenderQueue
+) -> None:
+    unreadable = db.document("videoJobs", "0" * 32)
+    unreadable.set({"version": 2, "checkAt": NOW})
 
     repair_due_jobs(db, A_MINUTE_LATER)
 
     assert render_queue.pending() == 1
+    assert stored(db, started_job).enqueueing.state == "created"
+    assert (unreadable.get().to_dict() or {})["checkAt"] > A_MINUTE_LATER
+
+
+def test_an_ended_job_without_a_hold_is_not_looked_at_for_ever(
+    db: "Client", started_job: VideoJob, render_queue: RenderQueue
+) -> None:
+    db.document("videoJobs", started_job.job_id).update({"status": "failed", "checkAt": NOW})
+    db.document("holds", started_job.job_id).delete()
+
+    repair_due_jobs(db, NOW)
+
+    assert render_queue.pending() == 0
+    assert stored(db, started_job).check_at is None
 
 
 def test_a_queue_that_does_not_answer_leaves_the_intention(

@@ -6,16 +6,23 @@ import pytest
 from accounts.users import User
 from contracts.job_snapshot import JobSnapshot
 from contracts.video_job import VideoJob
-from gcp.errors import InsufficientTokens, JobUnfinished, NotFound, ValidationFailed
-from tests.functions.videos.conftest import BACKGROUND, NOW
+from gcp.errors import InsufficientTokens, JobUnfinished, NotFound, Unavailable, ValidationFailed
+from tests.functions.videos.conftest import NOW
 from videos.jobs import find_job, new_job_id, start_job
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
 
 
-def start(db: "Client", script_id: str, user_id: str = "ann") -> VideoJob:
-    return start_job(db, job_id=new_job_id(), user_id=user_id, script_id=script_id, background=BACKGROUND, now=NOW)
+def start(db: "Client", script_id: str, user_id: str = "ann", background_video: str | None = None) -> VideoJob:
+    return start_job(
+        db,
+        job_id=new_job_id(),
+        user_id=user_id,
+        script_id=script_id,
+        background_video=background_video,
+        now=NOW,
+    )
 
 
 def balance(db: "Client", user_id: str = "ann") -> tuple[int, int]:
@@ -106,3 +113,51 @@ def test_a_character_that_is_gone_is_named_as_the_reason(
 
     with pytest.raises(ValidationFailed, match="no longer exists"):
         start(db, script_id)
+
+
+def test_a_background_that_is_not_in_the_catalogue_is_refused_and_nothing_is_held(
+    db: "Client", make_user: Callable[..., User], write_script: Callable[..., str]
+) -> None:
+    make_user("ann")
+
+    with pytest.raises(ValidationFailed, match="backgroundVideo"):
+        start(db, write_script("ann"), background_video="../secret.mp4")
+
+    assert balance(db) == (20, 0)
+
+
+def test_the_named_background_is_in_the_snapshot(
+    db: "Client", make_user: Callable[..., User], write_script: Callable[..., str], background_video: str
+) -> None:
+    make_user("ann")
+
+    job = start(db, write_script("ann"), background_video=background_video)
+
+    fields = db.document("videoJobSnapshots", job.job_id).get().to_dict()
+    assert JobSnapshot.model_validate(fields).background.object_name == "backgrounds/sea.mp4"
+
+
+def test_a_catalogue_without_a_background_says_so(
+    db: "Client", make_user: Callable[..., User], write_script: Callable[..., str], background_video: str
+) -> None:
+    make_user("ann")
+    db.document("backgrounds", background_video).delete()
+
+    with pytest.raises(Unavailable):
+        start(db, write_script("ann"))
+
+
+def test_a_strangers_script_is_not_found_whatever_else_is_wrong(
+    db: "Client", make_user: Callable[..., User], write_script: Callable[..., str]
+) -> None:
+    make_user("eve", tokens=0)
+
+    with pytest.raises(NotFound):
+        start(db, write_script("ann"), "eve", background_video="unknown.mp4")
+
+
+def test_an_unfinished_job_is_told_though_a_character_is_gone(db: "Client", started_job: VideoJob) -> None:
+    db.document("characters", "ben").delete()
+
+    with pytest.raises(JobUnfinished):
+        start(db, started_job.script_id)
