@@ -214,7 +214,9 @@ def _graph(composition: Composition, shown: Sequence[_ShownPicture], *, wraps: b
         windows = "+".join(f"between(n,{start},{end - 1})" for start, end in picture.frames)
         chains.append(f"[base{index}][picture{index}]overlay=x={x}:y=H-h:enable='{windows}'[base{index + 1}]")
     # Not `-frames:v`: it ends the file with the last picture and drops the sound that is still in the encoder.
-    chains.append(f"[base{len(shown)}]trim=end_frame={composition.timeline.frame_count}[cut]")
+    # Counted anew, since a start between two of the background's frames would put the first one off by one.
+    frame_count = composition.timeline.frame_count
+    chains.append(f"[base{len(shown)}]trim=end_frame={frame_count},setpts=N/{FRAME_RATE_HZ}/TB[cut]")
     captions = escape_filter_value(str(composition.captions.absolute()))
     chains.append(f"[cut]ass=filename={captions}:shaping=complex[video]")
     return ";".join(chains)

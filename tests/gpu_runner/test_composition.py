@@ -1,7 +1,7 @@
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -177,6 +177,13 @@ def test_the_sound_is_not_cut_off_with_the_last_picture(tmp_path: Path) -> None:
     work = prepare(tmp_path, [("ada", "Hello", 0.75)])
     duration_seconds = float(probe(compose(work).path)["audio"]["duration"])
     assert duration_seconds == pytest.approx(work.timeline.duration_seconds, abs=0.002)
+
+
+def test_a_start_between_two_of_the_backgrounds_frames_adds_no_frame(tmp_path: Path) -> None:
+    background = write_background(tmp_path / "background.mp4", seconds=3)
+    work = prepare(tmp_path, [("ada", "Hello", 0.75)], background=background)
+    between = replace(work, composition=replace(work.composition, start_seconds=0.9139))
+    assert int(probe(compose(between).path)["video"]["nb_frames"]) == work.timeline.frame_count
 
 
 def test_it_has_exactly_the_timelines_frames(work: Work, video: ComposedVideo) -> None:

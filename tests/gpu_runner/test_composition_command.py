@@ -49,7 +49,7 @@ def test_the_command_is_exactly_this() -> None:
         "[1:v:0]format=rgba,scale=720:860:force_original_aspect_ratio=decrease:force_divisible_by=2"
         ":flags=lanczos:out_color_matrix=bt709,setsar=1,format=yuva420p[picture0];"
         "[base0][picture0]overlay=x=30:y=H-h:enable='between(n,0,29)'[base1];"
-        "[base1]trim=end_frame=39[cut];[cut]ass=filename=/work/captions.ass:shaping=complex[video]"
+        "[base1]trim=end_frame=39,setpts=N/30/TB[cut];[cut]ass=filename=/work/captions.ass:shaping=complex[video]"
     )
     assert argv == [
         *("ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error", "-y", "-progress", "pipe:1", "-nostats"),
