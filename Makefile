@@ -2,7 +2,7 @@
 
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo stop test check routes reset
+.PHONY: help setup run demo stop test lint check routes reset
 
 # What `make demo` is given; each may be left out.
 export PROMPT VOICE_A VOICE_B IMAGE_A IMAGE_B BACKGROUND
@@ -20,15 +20,20 @@ demo: setup  ## start the cloud, make a video through its API, and leave it up (
 	@$(PYTHON) -m local.demo
 
 stop: setup  ## stop the cloud that runs; its data are kept
-	@$(PYTHON) -m local.background
+	@$(PYTHON) -m local.background stop
 
-test: setup  ## all tests, on the real parts
+test: setup  ## all tests, on the real parts; a cloud that make demo left up is stopped first
+	@$(PYTHON) -m local.background make-way
 	@$(PYTHON) -m pytest
 
-check: setup  ## format, lint, types, and the tests that need no cloud
-	@$(PYTHON) -m ruff format --check .
-	@$(PYTHON) -m ruff check .
-	@$(PYTHON) -m mypy functions gpu_runner local tests bench
+lint: setup  ## format, lint and types
+	@status=0; \
+	$(PYTHON) -m ruff format --check . || status=1; \
+	$(PYTHON) -m ruff check . || status=1; \
+	$(PYTHON) -m mypy functions gpu_runner local tests bench || status=1; \
+	exit $$status
+
+check: lint  ## format, lint, types, and the tests that need no cloud
 	@$(PYTHON) -m pytest -m "not cloud"
 
 routes: setup  ## write firebase.json's rewrites and the API description from the route table

@@ -2,8 +2,11 @@
 
 RenderError
   x HopelessError     the job is failed with a message for its user; Cloud Tasks get 2xx
-  x TransientError    the lease is given back; Cloud Tasks get 5xx and deliver again
+  x TransientError    the lease is given back; Cloud Tasks get 5xx and deliver again; at the last attempt it is hopeless
   x LeaseLostError    another runner has the job, or it has ended; nothing more is written
+
+Hopeless is only what would be the same at every attempt. What libraries raise becomes a TransientError where they are
+called: in jobs, media_store, voice and pipeline. Whatever else escapes a render is taken for one in server.
 """
 
 
@@ -21,8 +24,19 @@ class HopelessError(RenderError):
 
 
 class TransientError(RenderError):
-    """Something that the render depends on did not answer. The message is for the log."""
+    """Something that the render depends on did not do its part. The message is for the log.
+
+    `at_last` is what the job is failed with when this was its last attempt.
+    """
+
+    def __init__(self, reason: str, *, at_last: HopelessError | None = None) -> None:
+        super().__init__(reason)
+        self.at_last = at_last or attempts_used_up()
 
 
 class LeaseLostError(RenderError):
     """The job document's fence is no longer ours, or the job has ended."""
+
+
+def attempts_used_up() -> HopelessError:
+    return HopelessError("ATTEMPTS_USED_UP", "The video could not be made after several tries.")

@@ -3,13 +3,16 @@
 What the functions write is in functions/videos/jobs.py. Both keep contracts.video_job.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from google.api_core.exceptions import Aborted, DeadlineExceeded
+from google.api_core.exceptions import GoogleAPIError
+from google.auth.exceptions import GoogleAuthError
 from google.cloud.firestore import Client, DocumentReference, Transaction, transactional
+from pydantic import ValidationError
 
 from contracts.job_snapshot import JobSnapshot
 from contracts.publication import published_script_fields, transcript_fields
@@ -19,24 +22,18 @@ from contracts.video_job import (
     JobStatus,
     Step,
     StepName,
+    StepStatus,
     VideoFile,
     VideoJob,
+    failed_steps,
     overall_progress_percent,
 )
-from gpu_runner.errors import LeaseLostError, TransientError
+from gpu_runner.errors import HopelessError, LeaseLostError, TransientError, attempts_used_up
 
 Result = TypeVar("Result")
 
 # After a lease ran out, the queue's own retry comes first; the minute function looks a little later.
 CHECK_GRACE = timedelta(seconds=60)
-
-
-@dataclass(frozen=True)
-class Claimed:
-    """The lease is ours until it runs out or is given back."""
-
-    job: VideoJob
-    snapshot: JobSnapshot
 
 
 @dataclass(frozen=True)
@@ -52,21 +49,22 @@ class Ended:
 
 
 class Jobs:
-    """The job documents, as one runner may write them."""
+    """The job documents, as one runner may write them. Raises TransientError when Firestore does not do its part."""
 
     def __init__(self, db: Client, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._db = db
         self._now = now
 
-    def claim(self, job_id: str) -> Claimed | Busy | Ended:
-        """The lease with a new fence, unless another runner holds it or the job has ended.
+    def claim(self, job_id: str) -> VideoJob | Busy | Ended:
+        """The job, its lease ours under a new fence, unless another runner holds it or the job has ended.
 
-        A job that has used up its attempts is failed here. Safe to repeat: tasks are delivered more than once.
+        A job that has used up its attempts is failed here. Safe to repeat: tasks are delivered more than once. Raises
+        pydantic's ValidationError for a document that is no job.
         """
-        reference, snapshot_reference = self._job(job_id), self._db.document("videoJobSnapshots", job_id)
+        reference = self._job(job_id)
 
-        def claim(transaction: Transaction) -> Claimed | Busy | Ended:
-            fields = reference.get(transaction=transaction).to_dict()
+        def claim(transaction: Transaction) -> VideoJob | Busy | Ended:
+            fields = _read(reference, transaction)
             if fields is None:
                 return Ended("unknown")
             job, now = VideoJob.model_validate(fields), self._now()
@@ -74,9 +72,8 @@ class Jobs:
                 return Ended(job.status)
             if job.lease_until is not None and job.lease_until > now:
                 return Busy()
-            snapshot = JobSnapshot.model_validate(snapshot_reference.get(transaction=transaction).to_dict())
             if job.attempts >= MAX_ATTEMPTS:
-                transaction.update(reference, _failed(job, now, "ATTEMPTS_USED_UP", _ATTEMPTS_USED_UP))
+                transaction.update(reference, _failed(job, now, attempts_used_up(), job.steps))
                 return Ended("attempts_used_up")
             claimed = job.model_copy(
                 update={
@@ -91,9 +88,18 @@ class Jobs:
             changed = ("status", "fence", "attempts", "leaseUntil", "checkAt", "startedAt")
             document = claimed.to_document()
             transaction.update(reference, {name: document[name] for name in changed})
-            return Claimed(claimed, snapshot)
+            return claimed
 
         return self._transact(claim)
+
+    def read_snapshot(self, job: VideoJob) -> JobSnapshot:
+        """What is to be rendered. Raises HopelessError when that is missing or cannot be understood."""
+        with _firestore_errors():
+            fields = _read(self._snapshot(job))
+        try:
+            return JobSnapshot.model_validate(fields)
+        except ValidationError as error:
+            raise HopelessError("SNAPSHOT_UNREADABLE", "The plan of this video could not be read.") from error
 
     def extend_lease(self, job: VideoJob) -> None:
         """The lease runs from now again. Raises LeaseLostError."""
@@ -114,19 +120,24 @@ class Jobs:
         self._fenced(job, fields)
 
     def store_transcript(self, job: VideoJob, snapshot: JobSnapshot) -> None:
-        """The snapshot's transcripts are stored with the job, and with each character that still has that recording."""
+        """The snapshot's transcripts are stored with the job, and with each character that still has that recording.
+
+        A character's words that its user wrote stay. Raises LeaseLostError.
+        """
         characters = {
             each.character_id: self._db.document("characters", each.character_id) for each in snapshot.speakers
         }
 
         def store(transaction: Transaction) -> None:
             self._check_fence(transaction, job)
-            stored = {key: reference.get(transaction=transaction).to_dict() for key, reference in characters.items()}
-            transaction.set(self._db.document("videoJobSnapshots", job.job_id), snapshot.to_document())
+            stored = {key: _read(reference, transaction) for key, reference in characters.items()}
+            transaction.set(self._snapshot(job), snapshot.to_document())
             for speaker in snapshot.speakers:
                 recording = (stored[speaker.character_id] or {}).get("recording", {})
-                if recording.get("objectName") == speaker.recording and not recording.get("refText"):
-                    transaction.update(characters[speaker.character_id], transcript_fields(speaker.ref_text))
+                is_users = recording.get("refText") and not recording.get("refTextBy")
+                if recording.get("objectName") == speaker.recording and not is_users:
+                    fields = transcript_fields(speaker.ref_text, speaker.ref_text_by)
+                    transaction.update(characters[speaker.character_id], fields)
 
         self._transact(store)
 
@@ -146,7 +157,7 @@ class Jobs:
 
         def complete(transaction: Transaction) -> JobStatus:
             current = self._check_fence(transaction, job)
-            script = script_reference.get(transaction=transaction).to_dict()
+            script = _read(script_reference, transaction)
             now = self._now()
             if script is None:
                 transaction.update(self._job(job.job_id), _ended(current, now, JobStatus.CANCELLED))
@@ -166,9 +177,9 @@ class Jobs:
 
         return self._transact(complete)
 
-    def fail(self, job: VideoJob, *, code: str, message: str) -> None:
-        """The job is failed for good, with words for its user. Raises LeaseLostError."""
-        self._fenced(job, lambda current, now: _failed(current, now, code, message))
+    def fail(self, job: VideoJob, reason: HopelessError, steps: Sequence[Step]) -> None:
+        """The job is failed for good, in the step where it stands, with words for its user. Raises LeaseLostError."""
+        self._fenced(job, lambda current, now: _failed(current, now, reason, steps))
 
     def give_back(self, job: VideoJob) -> None:
         """The lease is free at once, for whoever is next; the attempt counts. Raises LeaseLostError."""
@@ -182,7 +193,7 @@ class Jobs:
         self._transact(write)
 
     def _check_fence(self, transaction: Transaction, job: VideoJob) -> VideoJob:
-        fields = self._job(job.job_id).get(transaction=transaction).to_dict()
+        fields = _read(self._job(job.job_id), transaction)
         current = VideoJob.model_validate(fields) if fields else None
         if current is None or current.status.is_terminal or current.fence != job.fence:
             raise LeaseLostError
@@ -191,20 +202,32 @@ class Jobs:
     def _job(self, job_id: str) -> DocumentReference:
         return self._db.document("videoJobs", job_id)
 
+    def _snapshot(self, job: VideoJob) -> DocumentReference:
+        return self._db.document("videoJobSnapshots", job.job_id)
+
     def _transact(self, body: Callable[[Transaction], Result]) -> Result:
-        try:
+        with _firestore_errors():
             result: Result = transactional(body)(self._db.transaction(max_attempts=10))
-        except (Aborted, DeadlineExceeded) as error:
-            raise TransientError("the job document is contended") from error
-        except ValueError as error:
-            # How the library says that every attempt to commit met contention.
-            if "Failed to commit transaction" not in str(error):
-                raise
-            raise TransientError("the job document is contended") from error
         return result
 
 
-_ATTEMPTS_USED_UP = "The video could not be made after several tries. You were not charged."
+@contextmanager
+def _firestore_errors() -> Iterator[None]:
+    try:
+        yield
+    except (GoogleAPIError, GoogleAuthError) as error:
+        raise TransientError(f"Firestore failed: {type(error).__name__}") from error
+    except ValueError as error:
+        # How the library says that every attempt to commit met contention, and what hides a failure to begin.
+        if not any(text in str(error) for text in ("Failed to commit transaction", "cannot be rolled back")):
+            raise
+        raise TransientError("Firestore failed: the transaction did not come about") from error
+
+
+def _read(reference: DocumentReference, transaction: Transaction | None = None) -> dict[str, Any] | None:
+    """The document's fields, None when there is no such document."""
+    fields: dict[str, Any] | None = reference.get(transaction=transaction).to_dict()
+    return fields
 
 
 def _lease_fields(now: datetime) -> dict[str, Any]:
@@ -216,13 +239,12 @@ def _ended(job: VideoJob, now: datetime, status: JobStatus) -> dict[str, Any]:
     return {"status": status, "completedAt": now, "fence": job.fence + 1, "leaseUntil": None, "checkAt": now}
 
 
-def _failed(job: VideoJob, now: datetime, code: str, message: str) -> dict[str, Any]:
-    steps = [
-        step.model_copy(update={"status": "failed", "error_message": message}) if step.status == "in_progress" else step
-        for step in job.steps
-    ]
+def _failed(job: VideoJob, now: datetime, reason: HopelessError, steps: Sequence[Step]) -> dict[str, Any]:
+    message = f"{reason.message} You were not charged."
+    failed = failed_steps(steps, message)
     return _ended(job, now, JobStatus.FAILED) | {
-        "steps": [step.to_document() for step in steps],
-        "errorCode": code,
+        "steps": [step.to_document() for step in failed],
+        "currentStep": next((step.step_name for step in failed if step.status is StepStatus.FAILED), job.current_step),
+        "errorCode": reason.code,
         "errorMessage": message,
     }

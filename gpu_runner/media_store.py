@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from google.api_core.exceptions import GoogleAPICallError, NotFound, PreconditionFailed
+from google.api_core.exceptions import GoogleAPIError, NotFound, PreconditionFailed
+from google.auth.exceptions import GoogleAuthError
 from google.cloud.storage import Bucket
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
 from gpu_runner.errors import HopelessError, TransientError
 
@@ -50,5 +52,5 @@ class MediaStore:
 def _storage_errors() -> Iterator[None]:
     try:
         yield
-    except (GoogleAPICallError, OSError) as error:
+    except (GoogleAPIError, GoogleAuthError, InvalidResponse, DataCorruption, OSError) as error:
         raise TransientError(f"the media bucket failed: {type(error).__name__}") from error

@@ -1,7 +1,7 @@
 """One render: the five steps in order, resumable at any line."""
 
 import hashlib
-import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from contracts.video_job import JobStatus, StepName, VideoFile, VideoJob
 from gpu_runner.captions import write_captions
 from gpu_runner.composition import ComposedVideo, Composition, compose_video
 from gpu_runner.encoders import choose_encoder
-from gpu_runner.errors import HopelessError, LeaseLostError
+from gpu_runner.errors import HopelessError, LeaseLostError, RenderError, TransientError
 from gpu_runner.ffmpeg import FfmpegError, FfmpegStoppedError
 from gpu_runner.fonts import installed_fonts
 from gpu_runner.heartbeat import Heartbeat
@@ -23,8 +23,8 @@ from gpu_runner.soundtrack import LineAudio, UnusableLineError, join_lines, norm
 from gpu_runner.timeline import SpokenLine, Timeline, build_timeline
 from gpu_runner.voice import Voice
 
-# A render must end within Cloud Tasks' 1,800 s; what is left is for speech, upload and the last transaction.
-_ENCODE_TIMEOUT_SECONDS = 1200.0
+# A render must end within Cloud Tasks' 1,800 s; the difference is for upload and the last transaction.
+RENDER_SECONDS = 1650.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,24 @@ class _Line:
 
 
 @dataclass(frozen=True)
+class _Attempt:
+    """What an attempt may still do: it has a lease, and until `ends_at` on the monotonic clock."""
+
+    heartbeat: Heartbeat
+    ends_at: float
+
+    def check(self) -> None:
+        """Raises LeaseLostError and, when the time is up, TransientError."""
+        self.heartbeat.check()
+        if self.seconds_left <= 0:
+            raise TransientError("the attempt's time is up")
+
+    @property
+    def seconds_left(self) -> float:
+        return self.ends_at - time.monotonic()
+
+
+@dataclass(frozen=True)
 class Render:
     """One claimed job and what it is rendered with. `scratch` is an empty folder of its own."""
 
@@ -46,6 +64,7 @@ class Render:
     jobs: Jobs
     media: MediaStore
     voice: Voice
+    progress: Progress
     scratch: Path
 
     def run(self) -> JobStatus:
@@ -54,21 +73,22 @@ class Render:
         A line's audio is stored as soon as it is spoken, under a name that is the hash of everything that determines
         it, so that a later attempt, or a later render of an edited script, speaks only what is missing.
         """
-        progress = Progress(lambda steps, current: self.jobs.write_progress(self.job, steps, current))
+        ends_at = time.monotonic() + RENDER_SECONDS
         with Heartbeat(lambda: self.jobs.extend_lease(self.job)) as heartbeat:
-            lines, missing = self._validate_audio(progress)
-            self._generate_audio(progress, lines, missing, heartbeat)
-            spoken, timeline = self._create_timeline(progress, lines)
-            soundtrack = self._concatenate_audio(progress, spoken, timeline)
-            heartbeat.check()
-            return self._generate_video(progress, lines, timeline, soundtrack, heartbeat.lost)
+            attempt = _Attempt(heartbeat, ends_at)
+            lines, missing = self._validate_audio(attempt)
+            self._generate_audio(lines, missing, attempt)
+            spoken, timeline = self._create_timeline(lines, attempt)
+            soundtrack = self._concatenate_audio(spoken, timeline)
+            video, encoder = self._generate_video(lines, timeline, soundtrack, attempt)
+            return self._publish(lines, video, encoder)
 
-    def _validate_audio(self, progress: Progress) -> tuple[list[_Line], list[_Line]]:
+    def _validate_audio(self, attempt: _Attempt) -> tuple[list[_Line], list[_Line]]:
         """All lines, and those whose audio is still to be spoken. A recording without its text is transcribed first."""
-        with progress.step(StepName.AUDIO_VALIDATION) as report:
-            snapshot = self._transcribed()
+        with self.progress.step(StepName.AUDIO_VALIDATION) as report:
+            snapshot = self._transcribed(attempt)
             speakers = {speaker.character_id: speaker for speaker in snapshot.speakers}
-            lines = [_planned(line, speakers[line.speaker], snapshot.user_id) for line in snapshot.lines]
+            lines = [self._planned(line, speakers[line.speaker]) for line in snapshot.lines]
             # The same line said twice by the same speaker is spoken once.
             distinct = {line.digest: line for line in lines}
             missing = {digest for digest, line in distinct.items() if not self.media.exists(line.audio_object)}
@@ -76,27 +96,34 @@ class Render:
             report(100, f"Found {found}/{len(lines)} audio files")
         return lines, [distinct[digest] for digest in distinct if digest in missing]
 
-    def _transcribed(self) -> JobSnapshot:
-        """The snapshot with the text of every recording, which decides the pace of every line."""
-        speakers = [
-            speaker
-            if speaker.ref_text
-            else speaker.model_copy(update={"ref_text": self.voice.transcribe(self._fetched(speaker.recording))})
-            for speaker in self.snapshot.speakers
-        ]
+    def _transcribed(self, attempt: _Attempt) -> JobSnapshot:
+        """The snapshot with the text of every recording, which decides the pace of every line.
+
+        What another voice has transcribed is not taken for the words of the recording.
+        """
+        speakers = []
+        for speaker in self.snapshot.speakers:
+            if speaker.ref_text and speaker.ref_text_by in {"", self.voice.voice_id}:
+                speakers.append(speaker)
+                continue
+            attempt.check()
+            words = self.voice.transcribe(self._fetched(speaker.recording), check=attempt.check)
+            speakers.append(speaker.model_copy(update={"ref_text": words, "ref_text_by": self.voice.voice_id}))
         snapshot = self.snapshot.model_copy(update={"speakers": tuple(speakers)})
         if snapshot != self.snapshot:
             self.jobs.store_transcript(self.job, snapshot)
         return snapshot
 
-    def _generate_audio(
-        self, progress: Progress, lines: list[_Line], missing: list[_Line], heartbeat: Heartbeat
-    ) -> None:
-        with progress.step(StepName.AUDIO_GENERATION) as report:
+    def _planned(self, line: Line, speaker: Speaker) -> _Line:
+        digest = line_digest(line, speaker, self.voice.voice_id)
+        return _Line(line=line, speaker=speaker, digest=digest, audio_object=line_object(self.snapshot.user_id, digest))
+
+    def _generate_audio(self, lines: list[_Line], missing: list[_Line], attempt: _Attempt) -> None:
+        with self.progress.step(StepName.AUDIO_GENERATION) as report:
             pending = {line.digest for line in missing}
             _report_audio(report, lines, pending)
             for line in missing:
-                heartbeat.check()
+                attempt.check()
                 sound = self.scratch / f"{line.digest}.wav"
                 self.voice.speak(
                     line.line.text,
@@ -104,14 +131,19 @@ class Render:
                     self._fetched(line.speaker.recording),
                     seed=line_seed(line.digest),
                     target=sound,
+                    check=attempt.check,
                 )
                 self.media.upload(sound, line.audio_object, content_type="audio/wav")
                 pending.remove(line.digest)
                 _report_audio(report, lines, pending)
 
-    def _create_timeline(self, progress: Progress, lines: list[_Line]) -> tuple[list[LineAudio], Timeline]:
-        with progress.step(StepName.TIMELINE_CREATION) as report:
-            spoken = {line.digest: self._normalised(line) for line in {line.digest: line for line in lines}.values()}
+    def _create_timeline(self, lines: list[_Line], attempt: _Attempt) -> tuple[list[LineAudio], Timeline]:
+        with self.progress.step(StepName.TIMELINE_CREATION) as report:
+            spoken: dict[str, LineAudio] = {}
+            for line in lines:
+                attempt.check()
+                if line.digest not in spoken:
+                    spoken[line.digest] = self._normalised(line)
             report(90, "Laying out the dialogue...")
             audio = [spoken[line.digest] for line in lines]
             timeline = build_timeline(
@@ -137,19 +169,21 @@ class Render:
             return normalise_line(sound, self.scratch / f"{line.digest}.48k.wav")
         except (FfmpegError, UnusableLineError) as error:
             log.error("line_audio_unusable", job_id=self.job.job_id, error=type(error).__name__)
-            raise HopelessError("VOICE_UNUSABLE", "The voice gave no usable sound for one of the lines.") from error
+            unusable = HopelessError("VOICE_UNUSABLE", "The voice gave no usable sound for one of the lines.")
+            raise _failure(error, unusable) from error
 
-    def _concatenate_audio(self, progress: Progress, audio: list[LineAudio], timeline: Timeline) -> Path:
-        with progress.step(StepName.AUDIO_CONCATENATION) as report:
+    def _concatenate_audio(self, audio: list[LineAudio], timeline: Timeline) -> Path:
+        with self.progress.step(StepName.AUDIO_CONCATENATION) as report:
             target = self.scratch / "soundtrack.wav"
             join_lines([each.path for each in audio], timeline, target)
             report(100, f"Joined {len(audio)} lines")
         return target
 
     def _generate_video(
-        self, progress: Progress, lines: list[_Line], timeline: Timeline, soundtrack: Path, lost: threading.Event
-    ) -> JobStatus:
-        with progress.step(StepName.VIDEO_GENERATION) as report:
+        self, lines: list[_Line], timeline: Timeline, soundtrack: Path, attempt: _Attempt
+    ) -> tuple[VideoFile, str]:
+        """The video in the bucket, and the name of the encoder that made it."""
+        with self.progress.step(StepName.VIDEO_GENERATION) as report:
             captions = self.scratch / "captions.ass"
             write_captions(timeline, installed_fonts(), captions)
             speakers = {line.speaker.character_id: line.speaker for line in lines}
@@ -164,36 +198,42 @@ class Render:
                 background=self._fetched(self.snapshot.background.object_name),
                 start_seconds=_background_start_seconds(self.job.job_id),
             )
-            try:
-                video = compose_video(
-                    composition,
-                    self.scratch / "video.mp4",
-                    encoder=choose_encoder(),
-                    timeout_seconds=_ENCODE_TIMEOUT_SECONDS,
-                    # The last part of the step is the upload.
-                    on_progress=lambda done: report(done.progress_percent * 0.95, "Rendering video segments..."),
-                    stop=lost,
-                )
-            except FfmpegStoppedError as error:
-                raise LeaseLostError from error
-            except FfmpegError as error:
-                log.error("video_not_encoded", job_id=self.job.job_id, stderr_tail=error.stderr_tail)
-                raise HopelessError("ENCODE_FAILED", "The video could not be put together.") from error
+            composed = self._composed(composition, report, attempt)
             report(95, "Uploading the video...")
-            object_name = video_object(self.snapshot.user_id, self.job.job_id, self.job.fence)
-            self.media.upload(video.path, object_name, content_type="video/mp4")
-        return self._publish(progress, lines, timeline, video, object_name)
+            video = VideoFile(
+                object_name=video_object(self.snapshot.user_id, self.job.job_id, self.job.fence),
+                duration_seconds=timeline.duration_seconds,
+                size_bytes=composed.size_bytes,
+            )
+            self.media.upload(composed.path, video.object_name, content_type="video/mp4")
+            report(100, f"Video ready: {video.duration_seconds:.1f} seconds")
+        return video, composed.encoder
 
-    def _publish(
-        self, progress: Progress, lines: list[_Line], timeline: Timeline, video: ComposedVideo, object_name: str
-    ) -> JobStatus:
+    def _composed(self, composition: Composition, report: Report, attempt: _Attempt) -> ComposedVideo:
+        attempt.check()
+        try:
+            return compose_video(
+                composition,
+                self.scratch / "video.mp4",
+                encoder=choose_encoder(),
+                timeout_seconds=attempt.seconds_left,
+                # The last part of the step is the upload.
+                on_progress=lambda done: report(done.progress_percent * 0.95, "Rendering video segments..."),
+                stop=attempt.heartbeat.lost,
+            )
+        except FfmpegStoppedError as error:
+            raise LeaseLostError from error
+        except FfmpegError as error:
+            log.error("video_not_encoded", job_id=self.job.job_id, stderr_tail=error.stderr_tail)
+            failed = HopelessError("ENCODE_FAILED", "The video could not be put together.")
+            raise _failure(error, failed) from error
+
+    def _publish(self, lines: list[_Line], video: VideoFile, encoder: str) -> JobStatus:
         return self.jobs.complete(
             self.job,
-            steps=progress.steps,
-            video=VideoFile(
-                object_name=object_name, duration_seconds=timeline.duration_seconds, size_bytes=video.size_bytes
-            ),
-            encoder=video.encoder,
+            steps=self.progress.steps,
+            video=video,
+            encoder=encoder,
             audio_objects={(line.line.speaker, line.line.text): line.audio_object for line in lines},
         )
 
@@ -205,9 +245,11 @@ class Render:
         return target
 
 
-def _planned(line: Line, speaker: Speaker, owner_id: str) -> _Line:
-    digest = line_digest(line, speaker)
-    return _Line(line=line, speaker=speaker, digest=digest, audio_object=line_object(owner_id, digest))
+def _failure(error: Exception, hopeless: HopelessError) -> RenderError:
+    """Hopeless, unless FFmpeg was killed, ran out of time or could not be started: that says nothing of its input."""
+    if isinstance(error, FfmpegError) and (error.exit_code is None or error.exit_code < 0):
+        return TransientError(f"FFmpeg was interrupted: {type(error).__name__}")
+    return hopeless
 
 
 def _report_audio(report: Report, lines: list[_Line], pending: set[str]) -> None:

@@ -1,4 +1,7 @@
-"""A render's progress: in memory at once, in Firestore at most every two seconds, and always at a step's end."""
+"""A render's progress: in memory at once, in Firestore at most every two seconds, and at a step's end.
+
+Showing it is a courtesy: a write that fails for the moment is logged and passed over, and the render goes on.
+"""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -6,7 +9,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Protocol
 
+from contracts import log
 from contracts.video_job import Step, StepName, StepStatus
+from gpu_runner.errors import TransientError
 
 # About one write a second is what Firestore sustains on one document; the heartbeat and the triggers need their share.
 WRITE_INTERVAL_SECONDS = 2.0
@@ -49,5 +54,8 @@ class Progress:
         self._write_now(name)
 
     def _write_now(self, name: StepName) -> None:
-        self._write(self.steps, name)
+        try:
+            self._write(self.steps, name)
+        except TransientError as error:
+            log.warning("progress_not_written", step=name, reason=str(error))
         self._written_at = self._clock()

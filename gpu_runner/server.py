@@ -4,10 +4,11 @@
 403  the caller is not our queue
 409  another runner holds the lease, or took it
 422  the body is not a VideoTask, which is retried in vain and shows up in the queue's alerts
-500  something transient; the lease is free
+500  something transient, or a fault of ours; the lease is free
 """
 
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -21,15 +22,17 @@ from werkzeug.exceptions import HTTPException
 
 from contracts import log
 from contracts.environment import Environment, checked_project_id
-from contracts.video_job import MAX_ATTEMPTS
+from contracts.video_job import MAX_ATTEMPTS, VideoJob
 from contracts.video_task import VideoTask
-from gpu_runner.errors import HopelessError, LeaseLostError, RenderError, TransientError
-from gpu_runner.jobs import Busy, Claimed, Ended, Jobs
+from gpu_runner.errors import HopelessError, LeaseLostError, TransientError
+from gpu_runner.jobs import Busy, Ended, Jobs
 from gpu_runner.media_store import MediaStore
 from gpu_runner.pipeline import Render
+from gpu_runner.progress import Progress
 from gpu_runner.voice import F5Voice, Voice
 
-_FAILED_AFTER_ALL = "The video could not be made after several tries. You were not charged."
+_SCRATCH_PREFIX = "duologue-runner-"
+
 VerifyCaller = Callable[[str], None]
 
 
@@ -53,18 +56,38 @@ def create_app() -> Flask:
     from google.cloud import firestore, storage
 
     environment = Environment(checked_project_id(os.environ), dict(os.environ))
-    scratch_root = Path(tempfile.gettempdir()) / "duologue-runner"
-    # What a killed process left; a render's own folder goes with the render.
-    shutil.rmtree(scratch_root, ignore_errors=True)
-    scratch_root.mkdir(parents=True)
     project_id = environment.project_id
     services = Services(
         jobs=Jobs(firestore.Client(project=project_id)),
         media=MediaStore(storage.Client(project=project_id).bucket(environment.require("MEDIA_BUCKET"))),
-        voice=F5Voice(environment.get("F5_TTS_URL", "http://127.0.0.1:7860/")),
-        scratch_root=scratch_root,
+        voice=F5Voice(
+            environment.get("F5_TTS_URL", "http://127.0.0.1:7860/"), voice_id=environment.get("VOICE_ID", "f5-tts")
+        ),
+        scratch_root=make_scratch_root(Path(tempfile.gettempdir())),
     )
     return build_app(services, verify_caller=caller_verifier(environment))
+
+
+def make_scratch_root(parent: Path) -> Path:
+    """A new folder of this process in `parent`; those of processes that are gone have gone too.
+
+    A render's own folder goes with the render, so only a killed process leaves anything.
+    """
+    for folder in parent.glob(f"{_SCRATCH_PREFIX}*"):
+        owner = re.match(rf"{_SCRATCH_PREFIX}(\d+)-", folder.name)
+        if owner and not _is_alive(int(owner[1])):
+            shutil.rmtree(folder, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{_SCRATCH_PREFIX}{os.getpid()}-", dir=parent))
+
+
+def _is_alive(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def build_app(services: Services, *, verify_caller: VerifyCaller) -> Flask:
@@ -80,7 +103,10 @@ def build_app(services: Services, *, verify_caller: VerifyCaller) -> Flask:
     def render() -> Response:
         started_at = time.monotonic()
         verify_caller(request.headers.get("Authorization", ""))
-        task = VideoTask.model_validate_json(request.get_data())
+        try:
+            task = VideoTask.model_validate_json(request.get_data())
+        except ValidationError:
+            return _answer("not_a_task", 422)
         outcome, status = render_job(services, task.job_id)
         log.info(
             "render_finished",
@@ -90,72 +116,81 @@ def build_app(services: Services, *, verify_caller: VerifyCaller) -> Flask:
             task_retry_count=request.headers.get("X-CloudTasks-TaskRetryCount"),
             duration_seconds=round(time.monotonic() - started_at, 1),
         )
-        response = jsonify(outcome=outcome)
-        response.status_code = status
-        return response
+        return _answer(outcome, status)
 
     @app.errorhandler(ForeignCallerError)
-    def refuse_caller(_error: ForeignCallerError) -> tuple[Response, int]:
-        return jsonify(outcome="foreign_caller"), 403
-
-    @app.errorhandler(ValidationError)
-    def refuse_body(_error: ValidationError) -> tuple[Response, int]:
-        return jsonify(outcome="not_a_task"), 422
+    def refuse_caller(_error: ForeignCallerError) -> Response:
+        return _answer("foreign_caller", 403)
 
     @app.errorhandler(Exception)
-    def fail(error: Exception) -> tuple[Response, int] | HTTPException:
+    def fail(error: Exception) -> Response | HTTPException:
         if isinstance(error, HTTPException):
             return error
-        log.error("render_crashed", error=type(error).__name__)
-        return jsonify(outcome="crashed"), 500
+        log.error("request_crashed", error=type(error).__name__, at=log.frames_of(error))
+        return _answer("crashed", 500)
 
     return app
 
 
+def _answer(outcome: str, status: int) -> Response:
+    response = jsonify(outcome=outcome)
+    response.status_code = status
+    return response
+
+
 def render_job(services: Services, job_id: str) -> tuple[str, int]:
     """The job is rendered if it is ours to render; what became of it, and the status for Cloud Tasks."""
-    claim = services.jobs.claim(job_id)
-    if isinstance(claim, Ended):
-        return f"was_{claim.reason}", 200
-    if isinstance(claim, Busy):
-        return "busy", 409
     try:
-        with tempfile.TemporaryDirectory(prefix=f"{job_id}-", dir=services.scratch_root) as scratch:
+        claim = services.jobs.claim(job_id)
+        if isinstance(claim, Ended):
+            return f"was_{claim.reason}", 200
+        if isinstance(claim, Busy):
+            return "busy", 409
+        return _render(services, claim)
+    except LeaseLostError:
+        return "lease_lost", 409
+    except Exception as error:  # noqa: BLE001 (the outermost handler: the job's document cannot be read or written)
+        log.error("job_out_of_reach", job_id=job_id, error=type(error).__name__, at=log.frames_of(error))
+        return "out_of_reach", 500
+
+
+def _render(services: Services, job: VideoJob) -> tuple[str, int]:
+    """As render_job, for a job whose lease is ours. Raises what keeps that from being written."""
+    progress = Progress(lambda steps, current: services.jobs.write_progress(job, steps, current))
+    try:
+        with tempfile.TemporaryDirectory(prefix=f"{job.job_id}-", dir=services.scratch_root) as scratch:
             status = Render(
-                job=claim.job,
-                snapshot=claim.snapshot,
+                job=job,
+                snapshot=services.jobs.read_snapshot(job),
                 jobs=services.jobs,
                 media=services.media,
                 voice=services.voice,
+                progress=progress,
                 scratch=Path(scratch),
             ).run()
     except LeaseLostError:
-        return "lease_lost", 409
+        raise
     except HopelessError as error:
-        return _fail(services, claim, error)
+        return _fail(services, job, error, progress)
     except TransientError as error:
-        return _give_back(services, claim, error)
+        return _interrupt(services, job, error, progress)
+    except Exception as error:  # noqa: BLE001 (the outermost handler of a render: whatever it is, the lease goes back)
+        log.error("render_crashed", job_id=job.job_id, error=type(error).__name__, at=log.frames_of(error))
+        return _interrupt(services, job, TransientError(type(error).__name__), progress)
     return status, 200
 
 
-def _fail(services: Services, claim: Claimed, error: HopelessError) -> tuple[str, int]:
-    log.error("render_hopeless", job_id=claim.job.job_id, code=error.code)
-    try:
-        services.jobs.fail(claim.job, code=error.code, message=f"{error.message} You were not charged.")
-    except RenderError:
-        return "lease_lost", 409
+def _fail(services: Services, job: VideoJob, error: HopelessError, progress: Progress) -> tuple[str, int]:
+    log.error("render_hopeless", job_id=job.job_id, code=error.code)
+    services.jobs.fail(job, error, progress.steps)
     return "failed", 200
 
 
-def _give_back(services: Services, claim: Claimed, error: TransientError) -> tuple[str, int]:
-    log.warning("render_interrupted", job_id=claim.job.job_id, attempt=claim.job.attempts, reason=str(error))
-    try:
-        if claim.job.attempts >= MAX_ATTEMPTS:
-            services.jobs.fail(claim.job, code="ATTEMPTS_USED_UP", message=_FAILED_AFTER_ALL)
-            return "failed", 200
-        services.jobs.give_back(claim.job)
-    except RenderError:
-        return "lease_lost", 409
+def _interrupt(services: Services, job: VideoJob, error: TransientError, progress: Progress) -> tuple[str, int]:
+    log.warning("render_interrupted", job_id=job.job_id, attempt=job.attempts, reason=str(error))
+    if job.attempts >= MAX_ATTEMPTS:
+        return _fail(services, job, error.at_last, progress)
+    services.jobs.give_back(job)
     return "interrupted", 500
 
 

@@ -1,118 +1,169 @@
 """F5-TTS, spoken to through its Gradio server (`/basic_tts` of f5-tts 1.1.3 and later: nine inputs, four outputs)."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, wait
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from contracts import log
 from contracts.job_snapshot import Speaker
 from gpu_runner.errors import HopelessError, TransientError
 
-_TIMEOUT_SECONDS = 600.0
+# A line of 400 letters takes a GPU some seconds, a CPU some minutes.
+LONGEST_CALL_SECONDS = 300.0
+
 _CONNECT_TIMEOUT_SECONDS = 10.0
+_POLL_SECONDS = 0.5
 # What is said to have a transcript made: the server transcribes a reference that comes without its text.
 _PROBE_TEXT = "Hello there, this is a short test."
 _PROBE_NFE_STEPS = 4  # the fewest that the server takes: the sound is thrown away
+
+Check = Callable[[], None]
+"""Called while a line is awaited; what it raises ends the waiting."""
 
 
 class Voice(Protocol):
     """Whatever speaks a line like a recording."""
 
-    def speak(self, text: str, speaker: Speaker, recording: Path, *, seed: int, target: Path) -> None:
-        """A WAV file of the line is at `target`. Raises HopelessError and TransientError."""
+    @property
+    def voice_id(self) -> str:
+        """What the voice is known by: another one speaks and transcribes differently."""
 
-    def transcribe(self, recording: Path) -> str:
-        """The words of the recording. Raises HopelessError and TransientError."""
+    def speak(self, text: str, speaker: Speaker, recording: Path, *, seed: int, target: Path, check: Check) -> None:
+        """A WAV file of the line is at `target`. Raises TransientError and what `check` raises."""
+
+    def transcribe(self, recording: Path, *, check: Check) -> str:
+        """The words of the recording. Raises HopelessError when it has none, TransientError and what `check` raises."""
 
 
 class F5Voice:
     """One connection to the server, made at the first line: describing the server's 429 endpoints takes seconds."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, voice_id: str) -> None:
+        self.voice_id = voice_id
         self._url = url
         self._client: Any = None
 
-    def speak(self, text: str, speaker: Speaker, recording: Path, *, seed: int, target: Path) -> None:
-        with self._call(
-            recording,
-            ref_text_input=speaker.ref_text,
-            gen_text_input=text,
-            remove_silence=speaker.remove_silences,
-            randomize_seed=False,
-            seed_input=seed,
-            cross_fade_duration_slider=speaker.cross_fade_duration,
-            nfe_slider=speaker.nfe_steps,
-            speed_slider=speaker.speed,
-        ) as (sound, _transcript):
-            shutil.move(sound, target)
+    def speak(self, text: str, speaker: Speaker, recording: Path, *, seed: int, target: Path, check: Check) -> None:
+        with self._server_errors():
+            sound, _transcript = self._call(
+                recording,
+                check,
+                ref_text_input=speaker.ref_text,
+                gen_text_input=text,
+                remove_silence=speaker.remove_silences,
+                randomize_seed=False,
+                seed_input=seed,
+                cross_fade_duration_slider=speaker.cross_fade_duration,
+                nfe_slider=speaker.nfe_steps,
+                speed_slider=speaker.speed,
+            )
+            self._download(sound["path"], target)
 
-    def transcribe(self, recording: Path) -> str:
-        with self._call(
-            recording,
-            ref_text_input="",
-            gen_text_input=_PROBE_TEXT,
-            remove_silence=False,
-            randomize_seed=False,
-            seed_input=0,
-            cross_fade_duration_slider=0.0,
-            nfe_slider=_PROBE_NFE_STEPS,
-            speed_slider=1.0,
-        ) as (_sound, transcript):
-            if not transcript.strip(" ."):
-                raise HopelessError("NO_SPEECH", "No words were found in a character's recording.")
-            return transcript.strip()
+    def transcribe(self, recording: Path, *, check: Check) -> str:
+        with self._server_errors():
+            _sound, transcript = self._call(
+                recording,
+                check,
+                ref_text_input="",
+                gen_text_input=_PROBE_TEXT,
+                remove_silence=False,
+                randomize_seed=False,
+                seed_input=0,
+                cross_fade_duration_slider=0.0,
+                nfe_slider=_PROBE_NFE_STEPS,
+                speed_slider=1.0,
+            )
+        if not transcript.strip(" ."):
+            raise HopelessError("NO_SPEECH", "No words were found in a character's recording.")
+        return transcript.strip()
 
-    @contextmanager
-    def _call(self, recording: Path, **inputs: object) -> Iterator[tuple[Path, str]]:
-        """The sound's file, which goes when the block ends, and the reference text that the server used.
+    def _call(self, recording: Path, check: Check, **inputs: object) -> tuple[Any, str]:
+        """The sound as a file of the server's, and the reference text that it used.
 
-        The server hides the cause of whatever fails inside it, so a refusal is tried once more before it is final.
+        The server hides the cause of whatever fails inside it, so a refusal is tried once more.
         """
-        # Deferred: the client and its HTTP stack take a third of a second.
-        import httpx
-        from gradio_client import handle_file
         from gradio_client.exceptions import AppError
 
-        for is_last in (False, True):
-            try:
-                result = self._connected().predict(
-                    ref_audio_input=handle_file(str(recording)), api_name="/basic_tts", **inputs
-                )
-                break
-            except AppError as error:
-                if is_last:
-                    raise HopelessError("VOICE_REFUSED", "The voice could not speak one of the lines.") from error
-                log.warning("voice_refused_once", error=type(error).__name__)
-            except (httpx.HTTPError, OSError, TimeoutError) as error:
-                self._client = None
-                raise TransientError(f"the voice server does not answer: {type(error).__name__}") from error
-        sound, _spectrogram, transcript, _seed = result
         try:
-            yield Path(sound), str(transcript)
+            answer = self._answer(recording, check, inputs)
+        except AppError:
+            log.warning("voice_refused_once")
+            answer = self._answer(recording, check, inputs)
+        sound, _spectrogram, transcript, _seed = answer
+        return sound, str(transcript)
+
+    def _answer(self, recording: Path, check: Check, inputs: dict[str, object]) -> Any:
+        import httpx
+        from gradio_client import handle_file
+
+        ends_at = time.monotonic() + LONGEST_CALL_SECONDS
+        job = self._connected().submit(ref_audio_input=handle_file(str(recording)), api_name="/basic_tts", **inputs)
+        try:
+            while not wait([job.future], timeout=_POLL_SECONDS).done:
+                check()
+                if time.monotonic() > ends_at:
+                    raise TimeoutError
+            return job.result()
         finally:
-            self._sweep()
+            if not job.done():
+                with suppress(httpx.HTTPError):
+                    job.cancel()
+
+    def _download(self, server_path: str, target: Path) -> None:
+        """The server's file is at `target`. The client's own download would leave a folder behind for each file."""
+        import httpx
+
+        client = self._connected()
+        partial = target.with_name(f".{target.name}.part")
+        with httpx.stream(
+            "GET",
+            f"{client.src_prefixed}file={quote(server_path)}",
+            headers=client.headers,
+            cookies=client.cookies,
+            timeout=LONGEST_CALL_SECONDS,
+        ) as response:
+            response.raise_for_status()
+            with partial.open("wb") as file:
+                file.writelines(response.iter_bytes())
+        partial.replace(target)
 
     def _connected(self) -> Any:
         if self._client is None:
+            # Deferred: the client and its HTTP stack take a third of a second.
             import httpx
             from gradio_client import Client
 
             # A server that is still loading its weights refuses connections; that is known sooner this way.
             httpx.get(f"{self._url.rstrip('/')}/config", timeout=_CONNECT_TIMEOUT_SECONDS).raise_for_status()
-            self._downloads = Path(tempfile.mkdtemp(prefix="duologue-voice-"))
             self._client = Client(
                 self._url,
                 verbose=False,
                 analytics_enabled=False,
-                download_files=str(self._downloads),
-                httpx_kwargs={"timeout": _TIMEOUT_SECONDS},
+                download_files=False,
+                httpx_kwargs={"timeout": LONGEST_CALL_SECONDS},
             )
         return self._client
 
-    def _sweep(self) -> None:
-        """The client never removes what it downloaded, and a Cloud Run instance's disk is its memory."""
-        for entry in self._downloads.iterdir():
-            shutil.rmtree(entry, ignore_errors=True)
+    @contextmanager
+    def _server_errors(self) -> Iterator[None]:
+        """All that the client, its HTTP stack and an answer in another shape raise, as TransientError."""
+        import httpx
+        from gradio_client.exceptions import AppError
+        from gradio_client.utils import QueueError, TooManyRequestsError
+
+        try:
+            yield
+        except AppError as error:
+            refused = HopelessError("VOICE_REFUSED", "The voice could not speak one of the lines.")
+            raise TransientError("the voice refused twice", at_last=refused) from error
+        except (
+            *(httpx.HTTPError, httpx.StreamError, OSError, CancelledError, QueueError, TooManyRequestsError),
+            *(ValueError, TypeError, LookupError, AttributeError, StopIteration),
+        ) as error:
+            # The connection may hold on to what failed; the next line makes a new one.
+            self._client = None
+            raise TransientError(f"the voice server failed: {type(error).__name__}") from error

@@ -1,11 +1,17 @@
-"""The local cloud in the background: what `make demo` starts and `make stop` ends."""
+"""The local cloud in the background: what `make demo` starts and `make stop` ends.
 
+python -m local.background stop        whatever local cloud runs is stopped
+python -m local.background make-way    the same, but one that somebody sits before is left alone: exit status 1
+"""
+
+import argparse
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 
@@ -21,7 +27,7 @@ _STOP_SECONDS = 90
 
 def ensure_running(announce: Callable[[str], None]) -> bool:
     """The local cloud serves; whether this call started it. Raises CloudError when it does not come up."""
-    if _holder() is not None:
+    if _running() is not None:
         announce("Using the local cloud that is already running")
         _wait_for(_serves, _START_SECONDS, "The running local cloud does not answer; stop it and try again.")
         return False
@@ -29,7 +35,7 @@ def ensure_running(announce: Callable[[str], None]) -> bool:
     with _LOG.open("wb") as log:
         # A session of its own, so that Ctrl-C here and the end of this process do not reach it.
         process = subprocess.Popen(
-            [sys.executable, "-m", "local.cloud", "run"],
+            [sys.executable, "-m", "local.cloud", "run", "--in-background"],
             stdout=log,
             stderr=log,
             stdin=subprocess.DEVNULL,
@@ -52,22 +58,35 @@ def ensure_running(announce: Callable[[str], None]) -> bool:
     raise CloudError(f"The local cloud was not up after {_START_SECONDS} s; its log is {_LOG}.")
 
 
-def stop() -> bool:
+def stop(root: Path = ROOT) -> bool:
     """No local cloud of this repository runs; whether one did. Its data are kept. Raises CloudError."""
-    holder = _holder()
-    if holder is None:
+    running = _running(root)
+    if running is None:
         return False
-    os.kill(holder, signal.SIGINT)
-    _wait_for(lambda: _holder() is None, _STOP_SECONDS, f"The local cloud (process {holder}) does not stop.")
+    os.kill(running.holder, signal.SIGINT)
+    _wait_for(
+        lambda: _running(root) is None, _STOP_SECONDS, f"The local cloud (process {running.holder}) does not stop."
+    )
     return True
 
 
-def _holder() -> int | None:
-    """The process that holds the local cloud's lock."""
+def make_way(root: Path = ROOT) -> bool:
+    """No local cloud of this repository runs; whether one did, in the background.
+
+    Raises CloudError, with nothing stopped, for one that somebody sits before.
+    """
+    running = _running(root)
+    if running is not None and not running.in_background:
+        raise running
+    return stop(root)
+
+
+def _running(root: Path = ROOT) -> CloudBusyError | None:
+    """What is known of the local cloud that holds the lock."""
     try:
-        take_lock(ROOT).close()
+        take_lock(root).close()
     except CloudBusyError as busy:
-        return busy.holder if psutil.pid_exists(busy.holder) else None
+        return busy if psutil.pid_exists(busy.holder) else None
     return None
 
 
@@ -84,8 +103,14 @@ def _wait_for(condition: Callable[[], bool], seconds: float, otherwise: str) -> 
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description="The local cloud in the background")
+    parser.add_argument("command", choices=("stop", "make-way"))
+    arguments = parser.parse_args()
     try:
-        print("Stopped; the data are kept." if stop() else "No local cloud is running.")
+        if arguments.command == "stop":
+            print("Stopped; the data are kept." if stop() else "No local cloud is running.")
+        elif make_way():
+            print("Stopped the local cloud that ran in the background; its data are kept.")
     except CloudError as error:
         print(error, file=sys.stderr)
         return 1

@@ -43,14 +43,20 @@ from local.roster import cloud_parts
 _STOPPED_LAST = ("firebase", "storage")
 _STILL_WAITING_SECONDS = 15.0
 _SWEEP_SECONDS = 10.0
+_BACKGROUND_MARK = "background"
 
 
 class CloudBusyError(CloudError):
-    """A local cloud of this repository is already running, in the process `holder`; 0 when that is unknown."""
+    """A local cloud of this repository is already running, in the process `holder`; 0 when that is unknown.
 
-    def __init__(self, holder: int) -> None:
-        super().__init__(f"A local cloud is already running (process {holder}). Stop it with `make stop`.")
+    `in_background` tells the one that `make demo` left up from one that somebody sits before.
+    """
+
+    def __init__(self, holder: int, *, in_background: bool) -> None:
+        how = "with `make stop`" if in_background else "with Ctrl-C in its terminal, or with `make stop`"
+        super().__init__(f"A local cloud is already running (process {holder}). Stop it {how}.")
         self.holder = holder
+        self.in_background = in_background
 
 
 class LocalCloud:
@@ -66,6 +72,7 @@ class LocalCloud:
         shell: Mapping[str, str] | None = None,
         announce: Callable[[str], None] = print,
         without: tuple[str, ...] = (),
+        in_background: bool = False,
     ) -> None:
         """Nothing is started yet. `shell` stands for os.environ; parts named in `without` are not run."""
         self.root = root
@@ -76,6 +83,7 @@ class LocalCloud:
         self._shell = dict(os.environ if shell is None else shell)
         self._announce = announce
         self._without = without
+        self._in_background = in_background
         self._parts: dict[str, RunningPart] = {}
         self._lock_file: IO[str] | None = None
         self._stop_asked = threading.Event()
@@ -94,7 +102,7 @@ class LocalCloud:
 
     def start(self) -> None:
         """Every part serves. Raises CloudError, with nothing left running."""
-        self._lock_file = take_lock(self.root)
+        self._lock_file = take_lock(self.root, in_background=self._in_background)
         self._stop_asked.clear()
         try:
             if ended := end_leftovers(self.root, saving_part="firebase", stop_timeout_seconds=40):
@@ -264,8 +272,11 @@ class LocalCloud:
         return self._parts[name]
 
 
-def take_lock(root: Path) -> IO[str]:
-    """The lock that a running local cloud holds; it goes with the process. Raises CloudBusyError."""
+def take_lock(root: Path, *, in_background: bool = False) -> IO[str]:
+    """The lock that a running local cloud holds; it goes with the process. Raises CloudBusyError.
+
+    The file says which process it is, and whether nobody sits before it.
+    """
     path = root / ".local" / "cloud.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     lock_file = path.open("a+", encoding="utf-8")
@@ -273,11 +284,12 @@ def take_lock(root: Path) -> IO[str]:
         fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock_file.seek(0)
-        holder = lock_file.read().strip()
+        holder, _, mark = lock_file.read().strip().partition(" ")
         lock_file.close()
-        raise CloudBusyError(int(holder) if holder.isdigit() else 0) from None
+        busy = CloudBusyError(int(holder) if holder.isdigit() else 0, in_background=mark == _BACKGROUND_MARK)
+        raise busy from None
     lock_file.truncate(0)
-    lock_file.write(str(os.getpid()))
+    lock_file.write(f"{os.getpid()} {_BACKGROUND_MARK}" if in_background else str(os.getpid()))
     lock_file.flush()
     return lock_file
 
@@ -290,9 +302,14 @@ def refuse_taken_ports(parts: list[Part]) -> None:
         raise CloudError("The local cloud cannot start:\n" + "\n".join(lines))
 
 
-def run(root: Path = ROOT) -> int:
+def run(root: Path = ROOT, *, in_background: bool = False) -> int:
     """The local cloud runs until SIGINT or SIGTERM; the answer is the exit status. A second signal kills it at once."""
-    cloud = LocalCloud(root / ".local" / "state", root=root, announce=lambda text: print(text, flush=True))
+    cloud = LocalCloud(
+        root / ".local" / "state",
+        root=root,
+        announce=lambda text: print(text, flush=True),
+        in_background=in_background,
+    )
     signals = 0
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -374,9 +391,10 @@ def reset(root: Path = ROOT) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description="The whole cloud on one machine")
     parser.add_argument("command", choices=("run", "reset", "environment"))
+    parser.add_argument("--in-background", action="store_true", help="run: nobody sits before it")
     arguments = parser.parse_args()
     if arguments.command == "run":
-        return run()
+        return run(in_background=arguments.in_background)
     if arguments.command == "reset":
         return reset()
     secrets = read_or_make_secrets(ROOT / ".local" / "state" / "secrets.json")

@@ -24,6 +24,7 @@ from local.parts import CloudError
 from local.samples import make_samples
 
 STATE = ROOT / ".local" / "state"
+LOGS = ROOT / ".local" / "logs"
 SAMPLES = ROOT / ".local" / "samples"
 RESULT = ROOT / ".local" / "demo"
 PROMPT = "Two friends find out that their phones have been writing poems to each other at night."
@@ -161,15 +162,16 @@ def follow_job(client: Client, job_id: str) -> dict[str, Any]:
         if job["status"] == "failed":
             raise DemoError(f"the video failed: {job['errorMessage']}")
         time.sleep(POLL_SECONDS)
-    raise DemoError(f"the video was not finished within {PATIENCE_SECONDS:.0f} s; see the logs in .local/logs")
+    raise DemoError(f"the video was not finished within {PATIENCE_SECONDS:.0f} s")
 
 
-def wait_for_balance(client: Client, expected: int) -> int:
-    """The balance once the trigger has captured the price, which follows the completion by a moment."""
-    deadline = time.monotonic() + 90
-    while (tokens := int(client.get("/api/me")["tokens"])) != expected and time.monotonic() < deadline:
+def wait_for_balance(client: Client, expected: int, *, seconds: float = 90.0) -> None:
+    """The trigger has captured the price, which follows the completion by a moment. Raises DemoError if it does not."""
+    deadline = time.monotonic() + seconds
+    while (tokens := int(client.get("/api/me")["tokens"])) != expected:
+        if time.monotonic() > deadline:
+            raise DemoError(f"the balance is {tokens} tokens, not {expected}: the video's price was not captured")
         time.sleep(POLL_SECONDS)
-    return tokens
 
 
 def run(client: Client) -> None:
@@ -201,13 +203,14 @@ def run(client: Client) -> None:
     video.write_bytes(response.content)
     sheet = RESULT / "contact_sheet.png"
     make_contact_sheet(video, job["videoDuration"], sheet)
-    tokens = wait_for_balance(client, user["tokens"] - 1)
+    paid = user["tokens"] - 1
+    wait_for_balance(client, paid)
     activities = client.get("/api/my-activities")["activities"]
     say("\nYou have now")
     say(f"  video          {video}")
     say(f"  length, size   {job['videoDuration']:.1f} s, {video.stat().st_size / 1e6:.1f} MB")
     say(f"  contact sheet  {sheet}")
-    say(f"  balance        {user['tokens']} -> {tokens} tokens")
+    say(f"  balance        {user['tokens']} -> {paid} tokens")
     say("  activity log")
     for activity in reversed(activities):
         say(f"    {activity['timestamp'][:19]}  {activity['type']:<28} {activity['message'][:80]}")
@@ -228,7 +231,7 @@ def main() -> int:
         ensure_running(say)
         run(Client("http://localhost:8000"))
     except (DemoError, CloudError, requests.RequestException) as error:
-        print(f"\nThe demo stopped: {error}", file=sys.stderr)
+        print(f"\nThe demo stopped: {error}\nWhat each part wrote is in {LOGS}.", file=sys.stderr)
         return 1
     say("\nThe system is still up.")
     say("  base URL       http://localhost:8000")

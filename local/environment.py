@@ -81,6 +81,9 @@ def product_environment(ports: Ports, kept_secrets: Mapping[str, str], shell: Ma
         "OIDC_CERTS_URL": ports.url("tasks_http") + "/certs",
         "F5_TTS_URL": shell.get("F5_TTS_URL") or ports.url("voice") + "/",
     }
+    if not shell.get("F5_TTS_URL"):
+        # What the development voice spoke and transcribed is never taken for a real server's.
+        values["VOICE_ID"] = "development"
     if shell.get("OPENAI_API_KEY"):
         values["OPENAI_API_KEY"] = shell["OPENAI_API_KEY"]
         if shell.get("OPENAI_BASE_URL"):

@@ -79,6 +79,7 @@ class RunningPart:
     _log_start: int = 0
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _stopping: threading.Event = field(default_factory=threading.Event)
+    _watcher: threading.Thread | None = None
 
     def start(self) -> None:
         """The process runs in a session of its own, its output appended to the log. Returns before it serves."""
@@ -88,7 +89,10 @@ class RunningPart:
             self._wanted = True
             self._stopping.clear()
             process = self._spawn()
-        threading.Thread(target=self._watch, args=(process,), name=f"watch-{self.part.name}", daemon=True).start()
+            self._watcher = threading.Thread(
+                target=self._watch, args=(process,), name=f"watch-{self.part.name}", daemon=True
+            )
+            self._watcher.start()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -180,8 +184,8 @@ class RunningPart:
         with self._lock:
             self._wanted = False
             self._stopping.set()
-            process = self.process
-        if process is None:
+            process, watcher = self.process, self._watcher
+        if process is None or watcher is None:
             return
         if process.poll() is None and self._served_path().exists():
             # Only to the process itself: the suite's Java must live until the suite has exported its data.
@@ -191,6 +195,8 @@ class RunningPart:
                 process.wait(self.part.stop_timeout_seconds)
         kill_group(process.pid, signal.SIGKILL)
         process.wait()
+        # It still ends what the process left behind; a new start must not be among that, nor taken for the old one.
+        watcher.join()
 
     def kill(self, number: signal.Signals) -> None:
         """The signal reached the process and all that it started. A part that restarts comes back by itself."""

@@ -17,14 +17,24 @@ from pydantic import TypeAdapter  # noqa: E402
 from pydantic.json_schema import JsonSchemaMode, models_json_schema  # noqa: E402
 
 from gcp.deployment import REGION  # noqa: E402 (functions/ is put on the path above, as the deployment has it)
-from gcp.errors import ApiError  # noqa: E402
-from gcp.models import Form, NoBody  # noqa: E402
+from gcp.endpoint import MAX_FORM_BYTES, MAX_JSON_BYTES  # noqa: E402
+from gcp.errors import (  # noqa: E402
+    ApiError,
+    BodyTooLarge,
+    MethodNotAllowed,
+    Unauthenticated,
+    Unavailable,
+    ValidationFailed,
+)
+from gcp.models import BareAnswer, FileField, Form, NoBody  # noqa: E402
 from routes import NOT_FOUND_FUNCTION, ROUTES, Access, Route  # noqa: E402
 
 FIREBASE_JSON = ROOT / "firebase.json"
 OPENAPI_JSON = ROOT / "docs/site/api/openapi.json"
 _VARIABLE = re.compile(r"\{(\w+)\}")
 _REF = "#/components/schemas/{model}"
+_RESPONSE_REF = "#/components/responses/{name}"
+_INTERNAL = (500, "INTERNAL")
 
 
 def expected_files() -> Mapping[Path, str]:
@@ -67,15 +77,16 @@ def openapi_document() -> dict[str, Any]:
     ]
     _, body_schemas = models_json_schema(inputs, ref_template=_REF)
     schemas: dict[str, Any] = body_schemas.get("$defs", {})
+    refusals: dict[str, Any] = {}
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
         handler = handlers[route.function]
-        answer = None
-        if handler.answer is not None:
-            answer = TypeAdapter(handler.answer).json_schema(mode="serialization", ref_template=_REF)
-            schemas |= answer.pop("$defs", {})
-            answer = _named(answer, handler.answer, schemas)
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, handler, answer)
+        responses = _answers(handler.answer, schemas)
+        for status, codes in _refusals(route, handler).items():
+            name = ".".join(codes)
+            refusals[name] = _refusal(codes)
+            responses[str(status)] = {"$ref": _RESPONSE_REF.format(name=name)}
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, handler, responses)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -87,9 +98,26 @@ def openapi_document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": dict(sorted((schemas | {"Error": _ERROR}).items())),
+            "responses": dict(sorted(refusals.items())),
             "securitySchemes": {"session": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
+
+
+def _answers(answer: Any, schemas: dict[str, Any]) -> dict[str, Any]:
+    """The operation's answers by their status; the schemas that they need are put into `schemas`."""
+    if isinstance(answer, tuple):
+        return {str(each.status): _bare_answer(each) for each in answer}
+    schema = TypeAdapter(answer).json_schema(mode="serialization", ref_template=_REF)
+    schemas |= schema.pop("$defs", {})
+    return {"200": _content("The answer.", "application/json", _named(schema, answer, schemas))}
+
+
+def _bare_answer(answer: BareAnswer) -> dict[str, Any]:
+    if answer.content_type:
+        return _content(answer.description, answer.content_type, {})
+    location = {"headers": {"Location": {"schema": {"type": "string"}}}} if answer.status == 302 else {}
+    return {"description": answer.description, **location}
 
 
 def _named(schema: dict[str, Any], answer: Any, schemas: dict[str, Any]) -> dict[str, Any]:
@@ -100,23 +128,21 @@ def _named(schema: dict[str, Any], answer: Any, schemas: dict[str, Any]) -> dict
     return {"$ref": _REF.format(model=answer.__name__)}
 
 
-def _operation(route: Route, handler: Any, answer: dict[str, Any] | None) -> dict[str, Any]:
-    summary, _, rest = (handler.call.__doc__ or "").partition("\n")
+def _operation(route: Route, handler: Any, responses: dict[str, Any]) -> dict[str, Any]:
+    # A handler's first line is its method and path, who may call, and, after a colon, what is true afterwards.
+    first_line, _, rest = handler.call.__doc__.partition("\n")
+    summary = first_line.partition(": ")[2]
     operation: dict[str, Any] = {
         "operationId": route.function,
         "tags": [route.entity],
-        "summary": summary.partition(": ")[2] or summary,
+        "summary": summary[:1].upper() + summary[1:],
         "description": " ".join(rest.split()),
         "parameters": [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in _VARIABLE.findall(route.path)
-        ],
-        "responses": {
-            "200": _content("The answer.", "application/json", answer) if answer else {"description": "The media."},
-            "default": _content(
-                "A refusal; `error.code` says which.", "application/json", {"$ref": _REF.format(model="Error")}
-            ),
-        },
+        ]
+        + [{"in": "query"} | parameter._asdict() for parameter in handler.query],
+        "responses": responses,
     }
     if route.access is Access.USER:
         operation["security"] = [{"session": []}]
@@ -127,14 +153,43 @@ def _operation(route: Route, handler: Any, answer: dict[str, Any] | None) -> dic
     return operation
 
 
+def _refusals(route: Route, handler: Any) -> dict[int, list[str]]:
+    """The refusals' codes by their status: what the operation declares, and what gcp.endpoint does for its kind."""
+    refusals = {*handler.refuses, MethodNotAllowed, Unavailable}
+    if route.access is not Access.ANYONE:
+        refusals.add(Unauthenticated)
+    if handler.body is not NoBody:
+        refusals |= {ValidationFailed, BodyTooLarge}
+    found = sorted({(each.status, each.code) for each in refusals} | {_INTERNAL})
+    statuses = dict.fromkeys(status for status, _ in found)
+    return {status: [code for each, code in found if each == status] for status in statuses}
+
+
+def _refusal(codes: list[str]) -> dict[str, Any]:
+    narrowed = {"properties": {"error": {"properties": {"code": {"enum": codes}}}}}
+    schema = {"allOf": [{"$ref": _REF.format(model="Error")}, narrowed]}
+    return _content(" or ".join(codes), "application/json", schema)
+
+
 def _request_body(body: Any) -> dict[str, Any]:
     reference = {"$ref": _REF.format(model=body.__name__)}
     if not issubclass(body, Form):
-        return _content("", "application/json", reference) | {"required": True}
+        return _content(f"At most {MAX_JSON_BYTES // 1024} KiB.", "application/json", reference) | {"required": True}
+    files = {
+        "type": "object",
+        "properties": {name: _files(field) for name, field in body.files.items()},
+        "required": [name for name, field in body.files.items() if field.fewest],
+    }
+    limit = f"At most {MAX_FORM_BYTES // 1024**2} MB, all files together."
+    return _content(limit, "multipart/form-data", {"allOf": [reference, files]}) | {"required": True}
+
+
+def _files(field: FileField) -> dict[str, Any]:
     file = {"type": "string", "format": "binary"}
-    files = {name: file if count == "one" else {"type": "array", "items": file} for name, count in body.files.items()}
-    schema = {"allOf": [reference, {"type": "object", "properties": files}]}
-    return _content("", "multipart/form-data", schema) | {"required": True}
+    if field.most == 1:
+        return file | {"description": field.description}
+    many = {"type": "array", "items": file, "minItems": field.fewest, "maxItems": field.most}
+    return many | {"description": field.description}
 
 
 def _content(description: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -173,7 +228,10 @@ _ERROR: dict[str, Any] = {
             "properties": {
                 "code": {"type": "string", "enum": [*_error_codes(), "INTERNAL"]},
                 "message": {"type": "string"},
-                "param": {"type": "string"},
+                "param": {"type": "string", "description": "The field at fault."},
+                "jobId": {"type": "string", "description": "With JOB_UNFINISHED: the job that is still to end."},
+                "required": {"type": "integer", "description": "With INSUFFICIENT_TOKENS: the price."},
+                "available": {"type": "integer", "description": "With INSUFFICIENT_TOKENS: what is there for it."},
                 "requestId": {"type": "string"},
             },
         },

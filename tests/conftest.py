@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.cloud import LocalCloud
+from local.cloud import CloudBusyError, LocalCloud
 from local.parts import CloudError
 
 # The Firestore and storage emulators by themselves.
@@ -20,11 +20,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    """A running cloud with no data, on the fixed ports. Fails the test, with the reason, where none can be started."""
+    """A running cloud with no data, on the fixed ports. Fails the test, with the reason, where none can be started.
+
+    Ends the session where another one runs: every test that needs one would fail for the same reason.
+    """
     folder = tmp_path_factory.mktemp("cloud")
     cloud = LocalCloud(folder / "state", logs_dir=folder / "logs")
     try:
         cloud.start()
+    except CloudBusyError as error:
+        pytest.exit(f"The tests need a local cloud of their own. {error}", returncode=1)
     except CloudError as error:
         pytest.fail(f"The tests need a local cloud of their own. {error}", pytrace=False)
     yield cloud

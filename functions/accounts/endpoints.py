@@ -7,6 +7,7 @@ from pydantic import EmailStr, Field, StringConstraints
 
 from accounts.users import UserAnswer, ensure_user
 from gcp.endpoint import Call, endpoint
+from gcp.errors import AddressTaken, WrongCredentials
 from gcp.models import Answer, Body, NoBody
 from gcp.settings import settings
 
@@ -33,9 +34,9 @@ class SignedIn(Answer):
     expires_in: int
 
 
-@endpoint(body=SignupBody, answer=SignedIn)
+@endpoint(body=SignupBody, answer=SignedIn, refuses=(AddressTaken,))
 def signup(call: Call[SignupBody]) -> SignedIn:
-    """POST /api/signup, anyone: an account with its initial tokens. 409 when the address is taken, 422."""
+    """POST /api/signup, anyone: an account with its initial tokens."""
     from accounts.identity import create_identity
 
     body = call.body
@@ -43,9 +44,9 @@ def signup(call: Call[SignupBody]) -> SignedIn:
     return _signed_in("User created successfully", identity.user_id, body.name, body.email, is_verified=False)
 
 
-@endpoint(body=LoginBody, answer=SignedIn)
+@endpoint(body=LoginBody, answer=SignedIn, refuses=(WrongCredentials,))
 def login(call: Call[LoginBody]) -> SignedIn:
-    """POST /api/login, anyone: a token for the user of this password. 401 with one answer for every cause, 422."""
+    """POST /api/login, anyone: a token for the user of this password."""
     from accounts.identity import sign_in
 
     identity = sign_in(email=call.body.email, password=call.body.password)
@@ -55,13 +56,13 @@ def login(call: Call[LoginBody]) -> SignedIn:
 
 @endpoint(answer=UserAnswer)
 def get_me(call: Call[NoBody]) -> UserAnswer:
-    """GET /api/me, the user: the caller's profile and balance. 401."""
+    """GET /api/me, the user: the caller's profile and balance."""
     return UserAnswer.of(call.caller)
 
 
 @endpoint(answer=SignedIn)
 def refresh_token(call: Call[NoBody]) -> SignedIn:
-    """POST /api/refresh-token, the user: a fresh token for one that still is valid. 401."""
+    """POST /api/refresh-token, the user: a fresh token for one that still is valid."""
     from accounts.sessions import LIFETIME, issue_session
 
     token = issue_session(call.caller.id, settings().jwt_secrets, now=datetime.now(UTC), signed_in_at=call.signed_in_at)

@@ -7,8 +7,9 @@ from activities.store import LoggedActivity, clear_activities, count_activities,
 from contracts import log
 from gcp.clients import firestore
 from gcp.endpoint import Call, endpoint
+from gcp.errors import ValidationFailed
 from gcp.models import Answer, NoBody
-from gcp.page import page_limit
+from gcp.page import limit_parameter, page_limit
 from gcp.settings import settings
 from media.signing import signed_path
 
@@ -63,9 +64,9 @@ class ActivitiesCleared(Answer):
     success: bool = True
 
 
-@endpoint(answer=MyActivities)
+@endpoint(answer=MyActivities, query=(limit_parameter(_DEFAULT_LIMIT),), refuses=(ValidationFailed,))
 def list_my_activities(call: Call[NoBody]) -> MyActivities:
-    """GET /api/my-activities?limit=50, the user: what happened, the newest first. 422."""
+    """GET /api/my-activities, the user: what happened, the newest first."""
     db, user, limit = firestore(), call.caller, page_limit(call.query, default=_DEFAULT_LIMIT)
     found = list_activities(db, user.id, cleared_at=user.activities_cleared_at, limit=limit)
     # A list that is not full is the whole log.

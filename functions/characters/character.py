@@ -6,20 +6,19 @@ recording, pictures and configuration into the job's snapshot.
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, field_validator
 
+from characters.limits import MAX_PICTURES, PICTURE_LIMITS, RECORDING_LIMITS
 from contracts.media_paths import api_path
 from contracts.message import Message
 from gcp.errors import Forbidden, NotFound, ValidationFailed
-from gcp.models import Answer, Form
+from gcp.models import Answer, FileField, Form
 from gcp.text import DIRECTION_CONTROLS, has_controls
 from media.signing import signed_path
-
-MAX_IMAGES = 10
 
 # Firestore refuses some ids (".", "__x__") with an error of its own; ours are all of this shape.
 _ID = re.compile(r"[A-Za-z0-9]{1,64}")
@@ -40,6 +39,11 @@ RefText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, 
 Speed = Annotated[float, Field(ge=0.5, le=2.0)]
 NfeSteps = Annotated[int, Field(ge=20, le=50)]
 CrossFadeDuration = Annotated[float, Field(ge=0.0, le=1.0)]
+# On the wire one text: a form's fields are no lists.
+ImageKeys = Annotated[
+    tuple[str, ...],
+    WithJsonSchema({"type": "string", "pattern": f"^{_IMAGE_KEYS.pattern}$", "examples": ["0,2"]}),
+]
 
 
 class VoiceConfig(Message):
@@ -52,11 +56,16 @@ class VoiceConfig(Message):
 
 
 class Recording(Message):
-    """The clip that is cloned. `ref_text` is what is said in it, empty when nobody said so."""
+    """The clip that is cloned.
+
+    `ref_text` is what is said in it, empty when nobody knows, and `ref_text_by` the id of the voice that transcribed
+    it, empty when the user wrote it.
+    """
 
     object_name: str
     duration_seconds: float
     ref_text: str = ""
+    ref_text_by: str = ""
 
 
 class Character(Message):
@@ -93,6 +102,11 @@ class Character(Message):
 class CharacterForm(Form):
     """The text fields with which a character is made."""
 
+    files: ClassVar[Mapping[str, FileField]] = {
+        "audioFile": FileField(f"The voice: {RECORDING_LIMITS}", fewest=1),
+        "imageFiles": FileField(f"The pictures: {PICTURE_LIMITS}", fewest=1, most=MAX_PICTURES),
+    }
+
     display_name: DisplayName
     speed: Speed = 1.0
     nfe_steps: NfeSteps = 32
@@ -104,13 +118,18 @@ class CharacterForm(Form):
 class CharacterChanges(Form):
     """The text fields with which a character is changed; what is absent stays."""
 
+    files: ClassVar[Mapping[str, FileField]] = {
+        "audioFile": FileField(f"Another voice: {RECORDING_LIMITS}"),
+        "newImageFiles": FileField(f"More pictures: {PICTURE_LIMITS}", most=MAX_PICTURES),
+    }
+
     display_name: DisplayName | None = None
     speed: Speed | None = None
     nfe_steps: NfeSteps | None = None
     cross_fade_duration: CrossFadeDuration | None = None
     remove_silences: bool | None = None
     ref_text: RefText | None = None
-    remove_image_keys: tuple[str, ...] = ()
+    remove_image_keys: ImageKeys = Field(default_factory=tuple)
 
     @field_validator("remove_image_keys", mode="before")
     @classmethod
@@ -196,9 +215,9 @@ def check_image_count(character: Character, changes: CharacterChanges, *, added:
     remaining = len(character.images) - len(changes.remove_image_keys) + added
     if remaining < 1:
         raise ValidationFailed.of("removeImageKeys", "At least one picture must remain.")
-    if remaining > MAX_IMAGES:
+    if remaining > MAX_PICTURES:
         raise ValidationFailed.of(
-            "newImageFiles", f"The character would have {remaining} pictures; at most {MAX_IMAGES}."
+            "newImageFiles", f"The character would have {remaining} pictures; at most {MAX_PICTURES}."
         )
 
 
@@ -221,7 +240,7 @@ def apply_changes(
     if recording is None:
         recording = character.recording
         if changes.ref_text is not None:
-            recording = recording.model_copy(update={"ref_text": changes.ref_text})
+            recording = recording.model_copy(update={"ref_text": changes.ref_text, "ref_text_by": ""})
     return character.model_copy(
         update={
             "display_name": changes.display_name or character.display_name,

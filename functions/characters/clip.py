@@ -14,6 +14,12 @@ import av.error
 import numpy as np
 import numpy.typing as npt
 
+from characters.limits import (
+    EARLIEST_CUT_SECONDS,
+    MAX_CLIP_SECONDS,
+    MIN_RECORDING_SECONDS,
+    RECORDING_FORMATS,
+)
 from characters.refusals import UploadRefused
 
 if TYPE_CHECKING:
@@ -22,10 +28,6 @@ if TYPE_CHECKING:
 Samples = npt.NDArray[np.float32]
 
 SAMPLE_RATE_HZ = 24_000
-MAX_SECONDS = 12.0
-MIN_SECONDS = 1.0
-# Where a cut is looked for: later than the least that clones a voice well, earlier than the limit.
-EARLIEST_CUT_SECONDS = 6.0
 # A little past the limit is decoded, to see whether the recording goes on and whether a pause begins at the limit.
 _DECODED_SECONDS = 13.0
 # Under these there is nothing to clone: full scale is 0 dBFS, quiet speech peaks around -30.
@@ -61,8 +63,6 @@ _DECODERS = frozenset(
     }
 )  # fmt: skip
 
-FORMATS = "WAV, MP3, M4A, FLAC, OGG or WebM"
-
 
 class Clip(NamedTuple):
     """A clip as WAV. `was_cut` says that words may be missing which the upload had."""
@@ -75,14 +75,13 @@ class Clip(NamedTuple):
 def make_clip(content: bytes) -> Clip:
     """The clip of an uploaded recording. Raises UploadRefused when it is of no known format, too short or silent."""
     samples, has_ended = decode_start(content)
-    if samples.size < MIN_SECONDS * SAMPLE_RATE_HZ:
-        raise UploadRefused(
-            f"The recording lasts {samples.size / SAMPLE_RATE_HZ:.1f} s; at least {MIN_SECONDS:.0f} s are needed."
-        )
+    if samples.size < MIN_RECORDING_SECONDS * SAMPLE_RATE_HZ:
+        seconds = samples.size / SAMPLE_RATE_HZ
+        raise UploadRefused(f"The recording lasts {seconds:.1f} s; at least {MIN_RECORDING_SECONDS:g} s are needed.")
     clip, was_cut = cut(samples, has_ended=has_ended)
     if _dbfs(np.abs(clip).max()) < MIN_PEAK_DBFS or _dbfs(_rms(clip)) < MIN_RMS_DBFS:
         raise UploadRefused(
-            f"The recording is silent: its first {MAX_SECONDS:.0f} s stay under {MIN_PEAK_DBFS:.0f} dBFS at the peak "
+            f"The recording is silent: its first {MAX_CLIP_SECONDS:g} s stay under {MIN_PEAK_DBFS:g} dBFS at the peak "
             f"or {MIN_RMS_DBFS:.0f} dBFS on average."
         )
     return Clip(_wav(clip), clip.size / SAMPLE_RATE_HZ, was_cut)
@@ -106,7 +105,7 @@ def decode_start(content: bytes) -> tuple[Samples, bool]:
     """
     demuxer = container_of(content)
     if demuxer is None:
-        raise UploadRefused(f"The recording is none of {FORMATS}.")
+        raise UploadRefused(f"The recording is none of {RECORDING_FORMATS}.")
     wanted = int(_DECODED_SECONDS * SAMPLE_RATE_HZ)
     pieces: list[Samples] = []
     count = 0
@@ -132,7 +131,7 @@ def decode_start(content: bytes) -> tuple[Samples, bool]:
     except (av.error.FFmpegError, ValueError) as error:
         # A file that breaks off keeps what was decoded before.
         if not count:
-            raise UploadRefused(f"The recording cannot be decoded; send {FORMATS}.") from error
+            raise UploadRefused(f"The recording cannot be decoded; send {RECORDING_FORMATS}.") from error
     if not count:
         raise UploadRefused("The recording has no sound track that can be decoded.")
     return np.concatenate(pieces)[:wanted], count < wanted
@@ -181,7 +180,7 @@ def cut(samples: Samples, *, has_ended: bool) -> tuple[Samples, bool]:
 
     Second, whether words may have been lost: not when all that is missing is the silence of the recording's end.
     """
-    limit = int(MAX_SECONDS * SAMPLE_RATE_HZ)
+    limit = int(MAX_CLIP_SECONDS * SAMPLE_RATE_HZ)
     if samples.size <= limit:
         return samples, not has_ended
     quiet = _quiet_windows(samples)
@@ -210,7 +209,7 @@ def _quiet_windows(samples: Samples) -> npt.NDArray[np.bool_]:
 def _longest_pause(quiet: npt.NDArray[np.bool_]) -> tuple[int, int] | None:
     """The windows from and up to which it is quiet, within 6 to 12 s; None when no pause is long enough."""
     windows_per_second = SAMPLE_RATE_HZ // _WINDOW
-    first, last = int(EARLIEST_CUT_SECONDS * windows_per_second), int(MAX_SECONDS * windows_per_second)
+    first, last = int(EARLIEST_CUT_SECONDS * windows_per_second), int(MAX_CLIP_SECONDS * windows_per_second)
     padded = np.concatenate(([0], quiet[first:last].astype(np.int8), [0]))
     starts, stops = np.flatnonzero(np.diff(padded) == 1), np.flatnonzero(np.diff(padded) == -1)
     if not starts.size or (stops - starts).max() < _MIN_PAUSE_SECONDS * windows_per_second:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from characters.character import (
-    MAX_IMAGES,
     Character,
     CharacterAnswer,
     CharacterChanges,
@@ -17,10 +16,11 @@ from characters.character import (
     require_owned,
     require_visible,
 )
+from characters.limits import MAX_PICTURES
 from gcp.endpoint import Call, endpoint
-from gcp.errors import ValidationFailed
+from gcp.errors import Forbidden, NotFound, ValidationFailed
 from gcp.models import Answer, NoBody
-from gcp.page import page_limit
+from gcp.page import limit_parameter, page_limit
 from gcp.settings import settings
 
 if TYPE_CHECKING:
@@ -40,27 +40,27 @@ class CharacterStarred(Answer):
     is_starred: bool
 
 
-@endpoint(answer=list[CharacterAnswer])
+@endpoint(answer=list[CharacterAnswer], query=(limit_parameter(),), refuses=(ValidationFailed,))
 def list_characters(call: Call[NoBody]) -> list[CharacterAnswer]:
-    """GET /api/characters, anyone: the public characters, newest first, `limit` of them (1 to 100). 401, 422."""
+    """GET /api/characters, anyone: the public characters, newest first."""
     from characters.store import list_public_characters
     from gcp.clients import firestore
 
     return _answers(call, list_public_characters(firestore(), limit=page_limit(call.query)))
 
 
-@endpoint(answer=list[CharacterAnswer])
+@endpoint(answer=list[CharacterAnswer], query=(limit_parameter(),), refuses=(ValidationFailed,))
 def list_my_characters(call: Call[NoBody]) -> list[CharacterAnswer]:
-    """GET /api/my-characters, the user: the caller's own, newest first, `limit` of them (1 to 100). 401, 422."""
+    """GET /api/my-characters, the user: the caller's own, newest first."""
     from characters.store import list_characters_of
     from gcp.clients import firestore
 
     return _answers(call, list_characters_of(firestore(), call.caller.id, limit=page_limit(call.query)))
 
 
-@endpoint(answer=CharacterAnswer)
+@endpoint(answer=CharacterAnswer, refuses=(NotFound,))
 def get_character(call: Call[NoBody]) -> CharacterAnswer:
-    """GET /api/characters/{characterId}, anyone who may see it: one character. 401, 404."""
+    """GET /api/characters/{characterId}, anyone who may see it: one character."""
     from characters.store import find_character
     from gcp.clients import firestore
 
@@ -70,7 +70,7 @@ def get_character(call: Call[NoBody]) -> CharacterAnswer:
 
 @endpoint(body=CharacterForm, answer=CharacterAnswer)
 def create_character(call: Call[CharacterForm]) -> CharacterAnswer:
-    """POST /api/characters/complete, the user: a character of a recording and 1 to 10 pictures. 401, 413, 422, 503."""
+    """POST /api/characters/complete, the user: a character of a recording and pictures."""
     from characters.store import write_new_character
     from characters.uploads import Uploads, require_one_recording
     from gcp.clients import firestore
@@ -78,9 +78,9 @@ def create_character(call: Call[CharacterForm]) -> CharacterAnswer:
     form = call.body
     recording = require_one_recording(call.files)
     uploads = Uploads(recording=recording, pictures=call.files.get("imageFiles", ()), pictures_field="imageFiles")
-    if not 1 <= len(uploads.pictures) <= MAX_IMAGES:
+    if not 1 <= len(uploads.pictures) <= MAX_PICTURES:
         raise ValidationFailed.of(
-            "imageFiles", f"{len(uploads.pictures)} pictures were sent; 1 to {MAX_IMAGES} are taken."
+            "imageFiles", f"{len(uploads.pictures)} pictures were sent; 1 to {MAX_PICTURES} are taken."
         )
     stored = _store(call, uploads, form.ref_text)
     assert stored.recording is not None
@@ -102,9 +102,9 @@ def create_character(call: Call[CharacterForm]) -> CharacterAnswer:
     return _answer(call, character)
 
 
-@endpoint(body=CharacterChanges, answer=CharacterAnswer)
+@endpoint(body=CharacterChanges, answer=CharacterAnswer, refuses=(Forbidden, NotFound))
 def update_character(call: Call[CharacterChanges]) -> CharacterAnswer:
-    """PUT /api/characters/{characterId}, its owner: the changed character. 401, 403, 404, 413, 422, 503."""
+    """PUT /api/characters/{characterId}, its owner: the changed character."""
     from characters.store import change_character, find_character
     from characters.uploads import Uploads, find_recording
     from gcp.clients import firestore
@@ -130,9 +130,9 @@ def update_character(call: Call[CharacterChanges]) -> CharacterAnswer:
     return _answer(call, character)
 
 
-@endpoint(answer=CharacterDeleted)
+@endpoint(answer=CharacterDeleted, refuses=(Forbidden, NotFound))
 def delete_character(call: Call[NoBody]) -> CharacterDeleted:
-    """DELETE /api/characters/{characterId}, its owner: gone; older videos and running ones stay. 401, 403, 404."""
+    """DELETE /api/characters/{characterId}, its owner: gone; older videos and running ones stay."""
     from characters.store import remove_character
     from gcp.clients import firestore
 
@@ -142,15 +142,15 @@ def delete_character(call: Call[NoBody]) -> CharacterDeleted:
     )
 
 
-@endpoint(answer=CharacterStarred)
+@endpoint(answer=CharacterStarred, refuses=(NotFound,))
 def star_character(call: Call[NoBody]) -> CharacterStarred:
-    """POST /api/characters/{characterId}/star, the user: starred, once however often. 401, 404."""
+    """POST /api/characters/{characterId}/star, the user: starred, once however often."""
     return _set_star(call, is_starred=True)
 
 
-@endpoint(answer=CharacterStarred)
+@endpoint(answer=CharacterStarred, refuses=(NotFound,))
 def unstar_character(call: Call[NoBody]) -> CharacterStarred:
-    """DELETE /api/characters/{characterId}/star, the user: starred no longer. 401, 404."""
+    """DELETE /api/characters/{characterId}/star, the user: starred no longer."""
     return _set_star(call, is_starred=False)
 
 

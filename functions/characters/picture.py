@@ -10,10 +10,9 @@ import zlib
 
 from PIL import Image, UnidentifiedImageError, WebPImagePlugin
 
+from characters.limits import MAX_PICTURE_PIXELS, PICTURE_FORMATS
 from characters.refusals import UploadRefused
 
-FORMATS = "PNG, JPEG or WebP"
-MAX_PIXELS = 40_000_000
 # A video is 1080x1920 and a character stands on its lower part.
 MAX_WIDTH = 1080
 MAX_HEIGHT = 1440
@@ -42,16 +41,16 @@ def make_picture(content: bytes) -> bytes:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+            Image.MAX_IMAGE_PIXELS = MAX_PICTURE_PIXELS
             with Image.open(io.BytesIO(content), formats=["PNG", "JPEG", "WEBP"]) as image:
                 return _encoded(_trimmed(image))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise UploadRefused(f"The picture has more than {MAX_PIXELS // 1_000_000} million pixels.") from error
+        raise UploadRefused(f"The picture has more than {MAX_PICTURE_PIXELS // 1_000_000} million pixels.") from error
     except UnidentifiedImageError as error:
-        raise UploadRefused(f"The picture is none of {FORMATS}.") from error
+        raise UploadRefused(f"The picture is none of {PICTURE_FORMATS}.") from error
     # What Pillow's decoders raise for damaged files.
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
-        raise UploadRefused(f"The picture cannot be decoded; send {FORMATS}.") from error
+        raise UploadRefused(f"The picture cannot be decoded; send {PICTURE_FORMATS}.") from error
 
 
 def _trimmed(opened: Image.Image) -> Image.Image:

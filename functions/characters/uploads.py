@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from characters.character import Recording
 from characters.decoding import WALL_SECONDS, pack_frame, read_frames
+from characters.limits import MAX_PICTURE_BYTES, MAX_RECORDING_BYTES, MIB
 from contracts import log
 from contracts.media_paths import picture_object, recording_object
 from gcp.errors import Detail, Unavailable, ValidationFailed
 
 if TYPE_CHECKING:
     from google.cloud.storage import Bucket
-
-_MIB = 1024 * 1024
-MAX_RECORDING_BYTES = 20 * _MIB
-MAX_PICTURE_BYTES = 5 * _MIB
 
 _FUNCTIONS_DIR = Path(__file__).resolve().parent.parent
 # What Python and its packages need to start (the buildpack installs packages into the user base), and no secret.
@@ -167,8 +164,8 @@ def _size_refusal(place: tuple[str | int, ...], kind: str, content: bytes) -> De
         return _refusal(place, f"The {noun} is empty.")
     if len(content) > limit:
         # Rounded up, so that one byte too many does not read as the limit itself.
-        megabytes = math.ceil(len(content) / _MIB * 10) / 10
-        return _refusal(place, f"The {noun} is {megabytes} MB; at most {limit // _MIB} MB.")
+        megabytes = math.ceil(len(content) / MIB * 10) / 10
+        return _refusal(place, f"The {noun} is {megabytes} MB; at most {limit // MIB} MB.")
     return None
 
 

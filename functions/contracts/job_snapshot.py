@@ -17,12 +17,17 @@ class Line(Message):
 
 
 class Speaker(Message):
-    """One character as the job uses it. `ref_text` is the text of the recording; empty until it is transcribed."""
+    """One character as the job uses it.
+
+    `ref_text` is the text of the recording, empty until it is transcribed, and `ref_text_by` the id of the voice that
+    transcribed it, empty when the user wrote it.
+    """
 
     character_id: str
     display_name: str
     recording: str
     ref_text: str
+    ref_text_by: str = ""
     pictures: tuple[str, ...]
     speed: float
     nfe_steps: int
@@ -44,22 +49,19 @@ class JobSnapshot(Message):
     speakers: tuple[Speaker, ...]
     background: Background
 
-    def speaker_of(self, line: Line) -> Speaker:
-        """The speaker of a line; every line's speaker is among the snapshot's."""
-        return next(speaker for speaker in self.speakers if speaker.character_id == line.speaker)
-
 
 # Raise when the voice would sound different for the same fields, so that no line spoken by the old one is reused.
 VOICE_VERSION = 1
 
 
-def line_digest(line: Line, speaker: Speaker) -> str:
-    """The SHA-256, in hex, of everything that determines how a line sounds.
+def line_digest(line: Line, speaker: Speaker, voice_id: str) -> str:
+    """The SHA-256, in hex, of everything that determines how a line sounds, the voice that speaks it included.
 
     The recording's object name stands for its content, because a recording is never overwritten.
     """
     determining = [
         VOICE_VERSION,
+        voice_id,
         speaker.recording,
         speaker.ref_text,
         line.text,

@@ -27,6 +27,6 @@ def published_script_fields(
     return {"dialogue": lines, "video": video.to_document()}
 
 
-def transcript_fields(transcript: str) -> dict[str, object]:
-    """The fields to update of a character whose recording was transcribed."""
-    return {"recording.refText": transcript}
+def transcript_fields(transcript: str, voice_id: str) -> dict[str, object]:
+    """The fields to update of a character whose recording that voice transcribed."""
+    return {"recording.refText": transcript, "recording.refTextBy": voice_id}

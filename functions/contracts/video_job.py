@@ -125,5 +125,15 @@ def overall_progress_percent(steps: Sequence[Step]) -> float:
     return round(sum(STEP_SHARE_PERCENT[step.step_name] * step.progress / 100 for step in steps), 1)
 
 
+def failed_steps(steps: Sequence[Step], message: str) -> tuple[Step, ...]:
+    """The steps of a job that fails now: the one in progress, or else the first pending one, is failed and says why."""
+    failing = next(
+        (step for status in (StepStatus.IN_PROGRESS, StepStatus.PENDING) for step in steps if step.status is status),
+        None,
+    )
+    changes = {"status": StepStatus.FAILED, "error_message": message}
+    return tuple(step.model_copy(update=changes) if step is failing else step for step in steps)
+
+
 def completed_steps(steps: Sequence[Step]) -> int:
     return sum(step.status is StepStatus.COMPLETED for step in steps)

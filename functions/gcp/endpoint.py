@@ -31,7 +31,7 @@ from gcp.errors import (
     Unavailable,
     ValidationFailed,
 )
-from gcp.models import Form, NoBody
+from gcp.models import Form, NoBody, QueryParameter
 from gcp.settings import settings
 from routes import NOT_FOUND_FUNCTION, Access, Memory, Route, route_of, siblings
 
@@ -74,6 +74,8 @@ class Handler(Protocol):
 
     body: type[BaseModel]
     answer: Any
+    query: Sequence[QueryParameter]
+    refuses: Sequence[type[ApiError]]
     call: Callable[[Call[Any]], Answers]
 
 
@@ -81,8 +83,14 @@ def endpoint(
     *,
     answer: Any,
     body: type[BodyModel] = NoBody,  # type: ignore[assignment]  # the default is a BaseModel as any other
+    query: Sequence[QueryParameter] = (),
+    refuses: Sequence[type[ApiError]] = (),
 ) -> Callable[[Callable[[Call[BodyModel]], Answers]], Callable[[Request], Response]]:
-    """A deployable function of the handler's name. `answer` is the type of what it returns, for the API document."""
+    """A deployable function of the handler's name.
+
+    The rest is for the API document: `answer` is the type of what the handler returns, or its BareAnswers, `query` what
+    it reads of the query, and `refuses` what it raises itself, beyond what `handle` does for every such operation.
+    """
 
     def decorate(handler: Callable[[Call[BodyModel]], Answers]) -> Callable[[Request], Response]:
         route = route_of(handler.__name__)
@@ -95,6 +103,7 @@ def endpoint(
         deployed = https_fn.on_request(**_deployment_options(route))(function)
         described = cast("Any", deployed)
         described.body, described.answer, described.call = body, answer, handler
+        described.query, described.refuses = query, refuses
         return deployed
 
     return decorate

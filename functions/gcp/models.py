@@ -1,7 +1,7 @@
 """The bases of request bodies and answers."""
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -15,13 +15,21 @@ class Body(BaseModel):
     )
 
 
+class FileField(NamedTuple):
+    """A file field of a form, for the API document: what each file may be, and how many there may be."""
+
+    description: str
+    fewest: int = 0
+    most: int = 1
+
+
 class Form(BaseModel):
     """The text fields of a multipart form, which are strings on the wire and parsed as such.
 
-    `files` names the file fields beside them and how many files each takes; the endpoint reads them from the call.
+    `files` names the file fields beside them, which the handler reads from the call and checks.
     """
 
-    files: ClassVar[Mapping[str, Literal["one", "many"]]] = {}
+    files: ClassVar[Mapping[str, FileField]] = {}
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=False, extra="ignore", allow_inf_nan=False, frozen=True
@@ -30,6 +38,22 @@ class Form(BaseModel):
 
 class NoBody(Body):
     """Nothing is read from the request's body."""
+
+
+class QueryParameter(NamedTuple):
+    """A parameter of the query, for the API document; the handler reads it from the call and checks it."""
+
+    name: str
+    schema: Mapping[str, object]
+    description: str
+
+
+class BareAnswer(NamedTuple):
+    """An answer that is not JSON, for the API document; `content_type` is empty when it has no body."""
+
+    status: int
+    description: str
+    content_type: str = ""
 
 
 class Answer(BaseModel):

@@ -4,9 +4,16 @@ import re
 from collections.abc import Mapping
 
 from gcp.errors import ValidationFailed
+from gcp.models import QueryParameter
 
 MOST = 100
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,100}")
+
+
+def limit_parameter(default: int = MOST) -> QueryParameter:
+    """The parameter that `page_limit` reads."""
+    schema = {"type": "integer", "minimum": 1, "maximum": MOST, "default": default}
+    return QueryParameter("limit", schema, "How many at most; a number outside the range is brought into it.")
 
 
 def page_limit(query: Mapping[str, str], *, default: int = MOST) -> int:

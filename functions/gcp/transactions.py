@@ -41,8 +41,8 @@ def transact(db: "Client", body: Callable[["Transaction"], Result]) -> Result:
     except (Aborted, DeadlineExceeded) as error:
         raise Unavailable("The database is busy with this item; try again.") from error
     except ValueError as error:
-        # The library's way to say that all attempts met contention: its cause is the last refusal.
-        if isinstance(error.__cause__, Aborted | DeadlineExceeded) or "Failed to commit transaction" in str(error):
-            raise Unavailable("The database is busy with this item; try again.") from error
-        raise
+        # How the library says that every attempt met contention, and what hides that a transaction did not even begin.
+        if not any(text in str(error) for text in ("Failed to commit transaction", "cannot be rolled back")):
+            raise
+        raise Unavailable("The database is busy with this item; try again.") from error
     return result

@@ -6,21 +6,25 @@ from flask import Response
 
 from contracts.media_paths import Media, api_path, media_of_path
 from gcp.endpoint import Call, endpoint
-from gcp.errors import Forbidden, NotFound
-from gcp.models import NoBody
+from gcp.errors import Forbidden, NotFound, Unauthenticated
+from gcp.models import BareAnswer, NoBody
 from gcp.settings import settings
-from media.signing import is_signed
+from media.signing import SIGNATURE, is_signed
 from media.store import download_address, read_picture
 
 # Browsers keep the redirect for a while, so that the parts of a video do not each come through a function. It must
 # end well before the address that it leads to.
 _REDIRECT_MAX_AGE_SECONDS = 3600
 _PICTURE_MAX_AGE_SECONDS = 3600
+_REDIRECT = (BareAnswer(302, "The media is at Location for some hours."),)
 
 
-@endpoint(answer=bytes)
+@endpoint(
+    answer=(BareAnswer(200, "The picture.", "image/png"), BareAnswer(304, "The client has the picture.")),
+    refuses=(NotFound,),
+)
 def get_picture(call: Call[NoBody]) -> Response:
-    """GET /api/static/images/{ownerId}/{fileName}, anyone: the PNG. 304, 404."""
+    """GET /api/static/images/{ownerId}/{fileName}, anyone: the PNG."""
     from gcp.clients import media_bucket
 
     media = _media(call)
@@ -33,15 +37,15 @@ def get_picture(call: Call[NoBody]) -> Response:
     return Response(pieces, status=200, content_type="image/png", headers=headers)
 
 
-@endpoint(answer=bytes)
+@endpoint(answer=_REDIRECT, query=SIGNATURE, refuses=(Unauthenticated, Forbidden, NotFound))
 def get_recording(call: Call[NoBody]) -> Response:
-    """GET /api/static/audio_files/{ownerId}/{fileName}, whom the path was given to: 302 to the WAV. 401, 403, 404."""
+    """GET /api/static/audio_files/{ownerId}/{fileName}, whom the path was given to: the way to the WAV."""
     return _redirect(call, "audio/wav")
 
 
-@endpoint(answer=bytes)
+@endpoint(answer=_REDIRECT, query=SIGNATURE, refuses=(Unauthenticated, Forbidden, NotFound))
 def get_video(call: Call[NoBody]) -> Response:
-    """GET /api/videos/{ownerId}/{fileName}, whom the path was given to: 302 to the MP4. 401, 403, 404."""
+    """GET /api/videos/{ownerId}/{fileName}, whom the path was given to: the way to the MP4."""
     return _redirect(call, "video/mp4")
 
 

@@ -9,8 +9,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from contracts.media_paths import api_path
+from gcp.models import QueryParameter
 
 _DAY_SECONDS = 86_400
+
+SIGNATURE = (
+    QueryParameter("expires", {"type": "integer"}, "As in the path that was given; seconds since 1970."),
+    QueryParameter("signature", {"type": "string"}, "As in the path that was given. The owner's token serves as well."),
+)
 
 
 def signed_path(object_name: str, secrets: Sequence[str], now: datetime) -> str:

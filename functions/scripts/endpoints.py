@@ -9,9 +9,9 @@ from pydantic import AfterValidator, Field, StringConstraints
 from contracts import log
 from gcp.clients import firestore
 from gcp.endpoint import Call, endpoint
-from gcp.errors import ValidationFailed
+from gcp.errors import NotFound, ValidationFailed, WriterFailed
 from gcp.models import Answer, Body, NoBody
-from gcp.page import page_limit
+from gcp.page import limit_parameter, page_limit
 from gcp.settings import settings
 from scripts.script import (
     MAX_CHARACTERS,
@@ -69,11 +69,11 @@ class ScriptDeleted(Answer):
     deleted_count: int
 
 
-@endpoint(body=GenerateScriptBody, answer=ScriptAnswer)
+@endpoint(body=GenerateScriptBody, answer=ScriptAnswer, refuses=(WriterFailed,))
 def generate_script(call: Call[GenerateScriptBody]) -> ScriptAnswer:
     """POST /api/scripts/generate, the user: a new script written by the language model.
 
-    422 for characters that do not exist, are hidden or named twice; 502 when the model gave no usable dialogue.
+    422 also for characters that do not exist, are hidden or named twice; 502 when the model gave no usable dialogue.
     """
     from characters.store import find_characters
     from gcp.clients import openai
@@ -99,28 +99,28 @@ def generate_script(call: Call[GenerateScriptBody]) -> ScriptAnswer:
     return ScriptAnswer.of(script, None, settings().jwt_secrets, now)
 
 
-@endpoint(answer=MyScripts)
+@endpoint(answer=MyScripts, query=(limit_parameter(),), refuses=(ValidationFailed,))
 def list_my_scripts(call: Call[NoBody]) -> MyScripts:
-    """GET /api/my-scripts?limit=100, the user: the caller's scripts, the newest first, and balance. 422."""
+    """GET /api/my-scripts, the user: the caller's scripts, the newest first, and balance."""
     from scripts.store import list_scripts
 
     scripts = list_scripts(firestore(), call.caller.id, page_limit(call.query))
     return MyScripts(scripts=_answers(scripts), user_tokens=call.caller.tokens)
 
 
-@endpoint(answer=ScriptAnswer)
+@endpoint(answer=ScriptAnswer, refuses=(NotFound,))
 def get_script(call: Call[NoBody]) -> ScriptAnswer:
-    """GET /api/scripts/{scriptId}, the owner: one script. 404."""
+    """GET /api/scripts/{scriptId}, the owner: one script."""
     from scripts.store import find_own_script
 
     return _answers([find_own_script(firestore(), call.path["scriptId"], call.caller.id)])[0]
 
 
-@endpoint(body=UpdateScriptBody, answer=ScriptAnswer)
+@endpoint(body=UpdateScriptBody, answer=ScriptAnswer, refuses=(NotFound,))
 def update_script(call: Call[UpdateScriptBody]) -> ScriptAnswer:
     """PUT /api/scripts/{scriptId}, the owner: the script with these lines instead of its own.
 
-    404, 422 for a speaker who is not among the script's characters.
+    422 also for a speaker who is not among the script's characters.
     """
     from scripts.store import update_dialogue
 
@@ -135,9 +135,9 @@ def update_script(call: Call[UpdateScriptBody]) -> ScriptAnswer:
     return _answers([script])[0]
 
 
-@endpoint(answer=ScriptDeleted)
+@endpoint(answer=ScriptDeleted, refuses=(NotFound,))
 def delete_script(call: Call[NoBody]) -> ScriptDeleted:
-    """DELETE /api/scripts/{scriptId}, the owner: the script is gone, its media follows. 404."""
+    """DELETE /api/scripts/{scriptId}, the owner: the script is gone, its media is listed for deletion."""
     from scripts.store import delete_script as delete
 
     script_id = call.path["scriptId"]

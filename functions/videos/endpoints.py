@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from contracts import log
 from gcp.clients import firestore
 from gcp.endpoint import Call, endpoint
-from gcp.errors import NotFound
+from gcp.errors import InsufficientTokens, JobUnfinished, NotFound
 from gcp.models import Answer, Body, NoBody
 from gcp.settings import settings
 from videos.job_view import VideoJobAnswer, VideoStatusAnswer
@@ -22,7 +22,7 @@ class VideoStarted(Answer):
     message: str
 
 
-@endpoint(body=GenerateVideoBody, answer=VideoStarted)
+@endpoint(body=GenerateVideoBody, answer=VideoStarted, refuses=(InsufficientTokens, NotFound, JobUnfinished))
 def generate_video(call: Call[GenerateVideoBody]) -> VideoStarted:
     """POST /api/scripts/{scriptId}/generate-video, the owner: a queued job whose price is held until it ends.
 
@@ -51,9 +51,9 @@ def generate_video(call: Call[GenerateVideoBody]) -> VideoStarted:
     )
 
 
-@endpoint(answer=VideoStatusAnswer)
+@endpoint(answer=VideoStatusAnswer, refuses=(NotFound,))
 def get_video_status(call: Call[NoBody]) -> VideoStatusAnswer:
-    """GET /api/scripts/{scriptId}/video-status, the owner: the newest job in brief, or `pending`. 404."""
+    """GET /api/scripts/{scriptId}/video-status, the owner: the newest job in brief, or `pending`."""
     from scripts.store import find_own_script
     from videos.jobs import find_job
 
@@ -63,9 +63,9 @@ def get_video_status(call: Call[NoBody]) -> VideoStatusAnswer:
     return VideoStatusAnswer.of(script_id, job, settings().jwt_secrets, datetime.now(UTC))
 
 
-@endpoint(answer=VideoJobAnswer)
+@endpoint(answer=VideoJobAnswer, refuses=(NotFound,))
 def get_video_job(call: Call[NoBody]) -> VideoJobAnswer:
-    """GET /api/video-jobs/{jobId}, the owner: the job with its five steps. 404."""
+    """GET /api/video-jobs/{jobId}, the owner: the job with its five steps."""
     from videos.jobs import find_job
 
     job = find_job(firestore(), call.path["jobId"])

@@ -13,7 +13,7 @@ from accounts.users import find_user
 from activities.activity import Activity, ActivityType, write_activity
 from characters.store import find_characters
 from contracts.job_snapshot import JobSnapshot, Line, Speaker
-from contracts.video_job import DEADLINE, Enqueueing, JobStatus, VideoJob
+from contracts.video_job import DEADLINE, Enqueueing, JobStatus, VideoJob, failed_steps
 from gcp.errors import InsufficientTokens, JobUnfinished, Unauthenticated, ValidationFailed
 from gcp.transactions import transact
 from scripts.store import find_own_script
@@ -30,6 +30,7 @@ PRICE_TOKENS = 1
 ENQUEUE_PATIENCE = timedelta(seconds=60)
 # How often a job that waits in the queue is looked at.
 QUEUE_PATIENCE = timedelta(minutes=5)
+_OVERDUE = "The video took too long to make. You were not charged."
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -135,6 +136,7 @@ def _speakers(db: "Client", transaction: "Transaction", script: "Script", user_i
                 display_name=character.display_name,
                 recording=character.recording.object_name,
                 ref_text=character.recording.ref_text,
+                ref_text_by=character.recording.ref_text_by,
                 pictures=character.pictures,
                 speed=character.config.speed,
                 nfe_steps=character.config.nfe_steps,
@@ -195,9 +197,10 @@ def fail_overdue_job(db: "Client", job_id: str, now: datetime) -> None:
             return
         fields = {
             "status": JobStatus.FAILED,
+            "steps": [step.to_document() for step in failed_steps(job.steps, _OVERDUE)],
             "completedAt": now,
             "errorCode": "DEADLINE_EXCEEDED",
-            "errorMessage": "The video took too long to make. You were not charged.",
+            "errorMessage": _OVERDUE,
             "fence": job.fence + 1,
             "leaseUntil": None,
             "checkAt": now,

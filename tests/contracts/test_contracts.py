@@ -11,7 +11,7 @@ import pytest
 from contracts.job_snapshot import JobSnapshot, Line, line_digest, line_seed
 from contracts.media_paths import api_path, line_object, media_of_path, picture_object, recording_object, video_object
 from contracts.message import Message
-from contracts.video_job import STEP_SHARE_PERCENT, StepName, VideoJob
+from contracts.video_job import STEP_SHARE_PERCENT, Step, StepName, StepStatus, VideoJob, failed_steps
 from contracts.video_task import VideoTask
 from local.addresses import ROOT
 
@@ -65,10 +65,10 @@ def test_the_steps_shares_are_a_hundred_percent() -> None:
 def test_the_same_line_has_the_same_name_in_every_version_of_the_code() -> None:
     snapshot = JobSnapshot.model_validate(golden("job_snapshot"))
 
-    digest = line_digest(snapshot.lines[0], snapshot.speakers[0])
+    digest = line_digest(snapshot.lines[0], snapshot.speakers[0], "f5-tts")
 
     # A changed digest means that every stored line is spoken again: raise VOICE_VERSION if that is meant.
-    assert digest == "a27888217f69de9007904c54df425fd24f16ec0e647409f1c1aac0e1f1898ccc"
+    assert digest == "96e1425b87b68791141f7d7595342e34c63492de9233ddec5d8026c25ded0270"
     assert 0 <= line_seed(digest) < 2**31
 
 
@@ -87,15 +87,45 @@ def test_whatever_determines_the_sound_changes_the_lines_name(field: str, value:
     snapshot = JobSnapshot.model_validate(golden("job_snapshot"))
     line, speaker = snapshot.lines[0], snapshot.speakers[0]
 
-    assert line_digest(line, speaker.model_copy(update={field: value})) != line_digest(line, speaker)
+    changed = speaker.model_copy(update={field: value})
+    assert line_digest(line, changed, "f5-tts") != line_digest(line, speaker, "f5-tts")
+
+
+def test_another_voice_gives_the_line_another_name() -> None:
+    snapshot = JobSnapshot.model_validate(golden("job_snapshot"))
+    line, speaker = snapshot.lines[0], snapshot.speakers[0]
+
+    assert line_digest(line, speaker, "development") != line_digest(line, speaker, "f5-tts")
 
 
 def test_the_text_changes_the_lines_name_and_the_pictures_do_not() -> None:
     snapshot = JobSnapshot.model_validate(golden("job_snapshot"))
     line, speaker = snapshot.lines[0], snapshot.speakers[0]
 
-    assert line_digest(Line(speaker="ada", text="Hello!"), speaker) != line_digest(line, speaker)
-    assert line_digest(line, speaker.model_copy(update={"pictures": ()})) == line_digest(line, speaker)
+    digest = line_digest(line, speaker, "f5-tts")
+    assert line_digest(Line(speaker="ada", text="Hello!"), speaker, "f5-tts") != digest
+    assert line_digest(line, speaker.model_copy(update={"pictures": ()}), "f5-tts") == digest
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (("completed", "in_progress", "pending"), ("completed", "failed", "pending")),
+        (("completed", "pending", "pending"), ("completed", "failed", "pending")),
+        (("pending", "in_progress", "in_progress"), ("pending", "failed", "in_progress")),
+        (("completed", "completed", "completed"), ("completed", "completed", "completed")),
+    ],
+)
+def test_a_failing_job_fails_in_the_step_where_it_stands(before: tuple[str, ...], after: tuple[str, ...]) -> None:
+    steps = [Step(step_name=name, status=StepStatus(status)) for name, status in zip(StepName, before, strict=False)]
+
+    failed = failed_steps(steps, "It broke.")
+
+    # A status that is no StepStatus would make pydantic warn here.
+    assert tuple(step.model_dump(mode="json")["status"] for step in failed) == after
+    assert [step.error_message for step in failed if step.status is StepStatus.FAILED] == ["It broke."] * after.count(
+        "failed"
+    )
 
 
 @pytest.mark.parametrize(

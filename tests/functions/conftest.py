@@ -1,5 +1,6 @@
 """The functions on the test's own database, called as Hosting calls them."""
 
+import functools
 import importlib
 import json
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import firebase_admin
 import pytest
 from cloudevents.http import CloudEvent
-from flask import Request
+from flask import Request, Response
 from google.cloud.firestore_v1._helpers import encode_dict
 from google.cloud.firestore_v1.types import Document
 from google.events.cloud.firestore import Document as EventDocument  # type: ignore[import-untyped]  # has none
@@ -19,9 +20,10 @@ from werkzeug.test import EnvironBuilder
 
 from accounts.sessions import issue_session
 from accounts.users import User, ensure_user
-from gcp import clients
+from gcp import clients, endpoint
 from gcp.settings import settings
-from routes import ROUTES, siblings
+from local.routes import openapi_document
+from routes import ROUTES, Route, siblings
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
@@ -40,7 +42,11 @@ MakeUser = Callable[..., User]
 
 @pytest.fixture
 def product(db: "Client", monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """The product's settings and Firestore client belong to the test's database; more variables may be set."""
+    """The product's settings and Firestore client belong to the test's database; more variables may be set.
+
+    Every answer of an operation is held against the API document: none may have a status that is not in it.
+    """
+    monkeypatch.setattr(endpoint, "handle", functools.partial(_handle_as_documented, endpoint.handle))
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", db.project)
     monkeypatch.setenv("JWT_SECRET", "local-development-" + "j" * 40)
     cached = (settings, clients.firestore, clients.openai)
@@ -50,6 +56,24 @@ def product(db: "Client", monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Mo
     clients.firestore().close()  # type: ignore[no-untyped-call]  # the package leaves it so
     for each in cached:
         each.cache_clear()
+
+
+def _handle_as_documented(handle: Callable[[Request, Route], Response], request: Request, named: Route) -> Response:
+    response = handle(request, named)
+    operation = _documented()["paths"][named.path].get(request.method.lower())
+    if operation is not None and named.match(request.path) is not None:
+        documented = operation["responses"]
+        assert str(response.status_code) in documented, f"{operation['operationId']}: {response.status_code}"
+        reference = documented[str(response.status_code)].get("$ref")
+        if reference:
+            code = json.loads(response.get_data())["error"]["code"]
+            assert code in reference.rpartition("/")[2].split(".")
+    return response
+
+
+@functools.cache
+def _documented() -> dict[str, Any]:
+    return openapi_document()
 
 
 @pytest.fixture

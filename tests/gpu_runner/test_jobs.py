@@ -2,11 +2,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
+from google.api_core.exceptions import PermissionDenied, RetryError
+from google.auth.exceptions import RefreshError
 from google.cloud.firestore import Client
+from pydantic import ValidationError
 
-from contracts.video_job import LEASE, MAX_ATTEMPTS, JobStatus, StepName, VideoFile, VideoJob
-from gpu_runner.errors import LeaseLostError
-from gpu_runner.jobs import Busy, Claimed, Ended, Jobs
+from contracts.video_job import LEASE, MAX_ATTEMPTS, JobStatus, StepName, StepStatus, VideoFile, VideoJob
+from gpu_runner.errors import HopelessError, LeaseLostError, TransientError
+from gpu_runner.jobs import Busy, Ended, Jobs
 from gpu_runner.progress import Progress
 from tests.gpu_runner.jobs_fixtures import NOW, speaker, stored_job, write_job
 
@@ -17,15 +20,15 @@ def jobs_at(db: Client, now: datetime) -> Jobs:
     return Jobs(db, now=lambda: now)
 
 
-def claimed(jobs: Jobs, job: VideoJob) -> Claimed:
+def claimed(jobs: Jobs, job: VideoJob) -> VideoJob:
     claim = jobs.claim(job.job_id)
-    assert isinstance(claim, Claimed)
+    assert isinstance(claim, VideoJob)
     return claim
 
 
-def complete(jobs: Jobs, claim: Claimed) -> JobStatus:
+def complete(jobs: Jobs, job: VideoJob) -> JobStatus:
     steps = Progress(lambda _steps, _current: None).steps
-    return jobs.complete(claim.job, steps=steps, video=VIDEO, encoder="libx264", audio_objects={})
+    return jobs.complete(job, steps=steps, video=VIDEO, encoder="libx264", audio_objects={})
 
 
 def test_a_queued_job_is_claimed_with_a_lease_a_fence_and_one_attempt(db: Client) -> None:
@@ -55,24 +58,24 @@ def test_a_lease_that_ran_out_is_taken_over_with_a_higher_fence(db: Client) -> N
 
     successor = claimed(jobs_at(db, NOW + LEASE), job)
 
-    assert (successor.job.fence, successor.job.attempts) == (2, 2)
+    assert (successor.fence, successor.attempts) == (2, 2)
 
 
 @pytest.mark.parametrize(
     "write",
     [
-        pytest.param(lambda jobs, claim: jobs.extend_lease(claim.job), id="heartbeat"),
+        pytest.param(lambda jobs, job: jobs.extend_lease(job), id="heartbeat"),
         pytest.param(
-            lambda jobs, claim: jobs.write_progress(claim.job, claim.job.steps, StepName.AUDIO_VALIDATION),
+            lambda jobs, job: jobs.write_progress(job, job.steps, StepName.AUDIO_VALIDATION),
             id="progress",
         ),
-        pytest.param(lambda jobs, claim: jobs.fail(claim.job, code="X", message="x"), id="failure"),
-        pytest.param(lambda jobs, claim: jobs.give_back(claim.job), id="return"),
-        pytest.param(lambda jobs, claim: jobs.store_transcript(claim.job, claim.snapshot), id="transcript"),
+        pytest.param(lambda jobs, job: jobs.fail(job, HopelessError("X", "x"), job.steps), id="failure"),
+        pytest.param(lambda jobs, job: jobs.give_back(job), id="return"),
+        pytest.param(lambda jobs, job: jobs.store_transcript(job, jobs.read_snapshot(job)), id="transcript"),
         pytest.param(complete, id="completion"),
     ],
 )
-def test_a_runner_that_lost_its_lease_writes_nothing(db: Client, write: Callable[[Jobs, Claimed], object]) -> None:
+def test_a_runner_that_lost_its_lease_writes_nothing(db: Client, write: Callable[[Jobs, VideoJob], object]) -> None:
     job = write_job(db)
     stale = claimed(jobs_at(db, NOW), job)
     claimed(jobs_at(db, NOW + LEASE), job)
@@ -90,7 +93,7 @@ def test_a_completed_job_publishes_its_video_and_lines_with_the_script(db: Clien
     claim = claimed(jobs, job)
     audio = {("a", "Hello there, my friend."): "lines/user1/aa.wav"}
 
-    jobs.complete(claim.job, steps=claim.job.steps, video=VIDEO, encoder="libx264", audio_objects=audio)
+    jobs.complete(claim, steps=claim.steps, video=VIDEO, encoder="libx264", audio_objects=audio)
 
     script = db.document("scripts", "script1").get().to_dict()
     assert script is not None
@@ -147,9 +150,9 @@ def test_a_job_that_used_up_its_attempts_is_failed_and_says_that_nothing_was_cha
 def test_a_lease_that_was_given_back_is_free_at_once(db: Client) -> None:
     job = write_job(db)
     jobs = jobs_at(db, NOW)
-    jobs.give_back(claimed(jobs, job).job)
+    jobs.give_back(claimed(jobs, job))
 
-    assert isinstance(jobs.claim(job.job_id), Claimed)
+    assert isinstance(jobs.claim(job.job_id), VideoJob)
 
 
 def test_the_progress_that_clients_see_does_not_go_back_in_a_second_attempt(db: Client) -> None:
@@ -157,19 +160,104 @@ def test_the_progress_that_clients_see_does_not_go_back_in_a_second_attempt(db: 
     jobs = jobs_at(db, NOW)
     claim = claimed(jobs, job)
 
-    jobs.write_progress(claim.job, claim.job.steps, StepName.AUDIO_VALIDATION)
+    jobs.write_progress(claim, claim.steps, StepName.AUDIO_VALIDATION)
 
     assert stored_job(db, job.job_id).overall_progress == 60.0
 
 
-def test_a_transcript_is_stored_with_the_character_that_still_has_the_recording(db: Client) -> None:
-    job = write_job(db, speakers=(speaker("a", ref_text=""), speaker("b", ref_text="")))
+@pytest.mark.parametrize(
+    ("stored", "words"),
+    [
+        pytest.param({"refText": ""}, "Heard words.", id="no words yet"),
+        pytest.param({"refText": "Made up.", "refTextBy": "development"}, "Heard words.", id="another voice's words"),
+        pytest.param({"refText": "Mine."}, "Mine.", id="its user's words"),
+        pytest.param({"objectName": "recordings/user1/new.wav", "refText": ""}, "", id="another recording"),
+    ],
+)
+def test_a_transcript_is_stored_with_the_character_that_lacks_it(
+    db: Client, stored: dict[str, str], words: str
+) -> None:
+    job = write_job(db, speakers=(speaker("a", ref_text=""), speaker("b")))
     jobs = jobs_at(db, NOW)
     claim = claimed(jobs, job)
-    db.document("characters", "b").update({"recording.objectName": "recordings/user1/new.wav"})
-    speakers = tuple(each.model_copy(update={"ref_text": "Heard words."}) for each in claim.snapshot.speakers)
+    db.document("characters", "a").update({f"recording.{name}": value for name, value in stored.items()})
+    heard = speaker("a", ref_text="Heard words.", ref_text_by="f5-tts")
 
-    jobs.store_transcript(claim.job, claim.snapshot.model_copy(update={"speakers": speakers}))
+    jobs.store_transcript(claim, jobs.read_snapshot(claim).model_copy(update={"speakers": (heard, speaker("b"))}))
 
-    stored = [(db.document("characters", key).get().to_dict() or {})["recording"]["refText"] for key in "ab"]
-    assert stored == ["Heard words.", ""]
+    character = db.document("characters", "a").get().to_dict() or {}
+    assert character["recording"]["refText"] == words
+    assert jobs.read_snapshot(claim).speakers[0] == heard
+
+
+def test_the_words_that_a_voice_heard_are_stored_with_its_id(db: Client) -> None:
+    job = write_job(db, speakers=(speaker("a", ref_text=""), speaker("b")))
+    jobs = jobs_at(db, NOW)
+    claim = claimed(jobs, job)
+    heard = speaker("a", ref_text="Heard words.", ref_text_by="f5-tts")
+
+    jobs.store_transcript(claim, jobs.read_snapshot(claim).model_copy(update={"speakers": (heard, speaker("b"))}))
+
+    stored = [(db.document("characters", key).get().to_dict() or {})["recording"].get("refTextBy") for key in "ab"]
+    assert stored == ["f5-tts", None]
+
+
+def test_a_failed_job_is_failed_in_the_step_where_this_attempt_stood(db: Client) -> None:
+    job = write_job(db)
+    jobs = jobs_at(db, NOW)
+    claim = claimed(jobs, job)
+    progress = Progress(lambda _steps, _current: None)
+    with progress.step(StepName.AUDIO_VALIDATION):
+        pass
+
+    jobs.fail(claim, HopelessError("VOICE_UNUSABLE", "The voice gave no usable sound."), progress.steps)
+
+    stored = stored_job(db, job.job_id)
+    assert [step.status for step in stored.steps][:3] == [StepStatus.COMPLETED, StepStatus.FAILED, StepStatus.PENDING]
+    assert stored.current_step is StepName.AUDIO_GENERATION
+    assert stored.steps[1].error_message == "The voice gave no usable sound. You were not charged."
+
+
+@pytest.mark.parametrize("fields", [None, {"version": 2}, {"version": 1, "lines": "none"}])
+def test_a_snapshot_that_cannot_be_read_is_hopeless(db: Client, fields: dict[str, object] | None) -> None:
+    job = write_job(db)
+    reference = db.document("videoJobSnapshots", job.job_id)
+    reference.delete()
+    if fields is not None:
+        reference.set(fields)
+
+    with pytest.raises(HopelessError) as failure:
+        jobs_at(db, NOW).read_snapshot(job)
+
+    assert failure.value.code == "SNAPSHOT_UNREADABLE"
+
+
+def test_a_document_that_is_no_job_is_not_claimed(db: Client) -> None:
+    db.document("videoJobs", "0" * 32).set({"version": 1})
+
+    with pytest.raises(ValidationError):
+        jobs_at(db, NOW).claim("0" * 32)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        (PermissionDenied, ("no",)),
+        (RetryError, ("the deadline passed", TimeoutError())),
+        (RefreshError, ("no token",)),
+        (ValueError, ("Failed to commit transaction in 10 attempts.",)),
+    ],
+)
+# When a transaction does not begin, the library raises an error of its attempt to roll it back.
+@pytest.mark.parametrize("method", ["_begin", "_commit"])
+def test_whatever_firestore_raises_is_transient(
+    db: Client, monkeypatch: pytest.MonkeyPatch, method: str, kind: type[Exception], arguments: tuple[object, ...]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise kind(*arguments)
+
+    job = write_job(db)
+    monkeypatch.setattr(f"google.cloud.firestore_v1.transaction.Transaction.{method}", fail)
+
+    with pytest.raises(TransientError):
+        jobs_at(db, NOW).extend_lease(job)

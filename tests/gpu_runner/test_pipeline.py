@@ -13,10 +13,11 @@ from PIL import Image
 from contracts.job_snapshot import Speaker
 from contracts.video_job import JobStatus, StepStatus, VideoJob
 from gpu_runner.errors import HopelessError, TransientError
-from gpu_runner.ffmpeg import run_ffmpeg
+from gpu_runner.ffmpeg import FfmpegError, FfmpegTimeoutError, run_ffmpeg
 from gpu_runner.jobs import Jobs
 from gpu_runner.media_store import MediaStore
 from gpu_runner.server import Services, render_job
+from gpu_runner.voice import Check
 from tests.gpu_runner.jobs_fixtures import speaker, stored_job, write_job
 
 LINE_SECONDS = 0.4
@@ -25,22 +26,25 @@ LINE_SECONDS = 0.4
 class ToneVoice:
     """Speaks every line as a short tone."""
 
-    def __init__(self, before_line: Callable[[int], None] = lambda _count: None) -> None:
+    def __init__(self, before_line: Callable[[int], object] = lambda _count: None, *, voice_id: str = "f5-tts") -> None:
+        self.voice_id = voice_id
         self.spoken: list[str] = []
         self.ref_texts: set[str] = set()
         self.transcribed = 0
         self._before_line = before_line
 
-    def speak(self, text: str, speaker: Speaker, recording: Path, *, seed: int, target: Path) -> None:
+    def speak(self, text: str, speaker: Speaker, recording: Path, *, seed: int, target: Path, check: Check) -> None:
         assert recording.is_file()
         assert 0 <= seed < 2**31
         self._before_line(len(self.spoken))
+        check()
         self.spoken.append(text)
         self.ref_texts.add(speaker.ref_text)
         times = np.arange(int(LINE_SECONDS * 24_000)) / 24_000
         write_wav(target, 0.5 * np.sin(2 * np.pi * 220 * times))
 
-    def transcribe(self, recording: Path) -> str:
+    def transcribe(self, recording: Path, *, check: Check) -> str:
+        check()
         assert recording.is_file()
         self.transcribed += 1
         return "Heard words."
@@ -93,6 +97,7 @@ def test_a_job_becomes_a_video_with_all_five_steps_completed(
     ]
     assert stored.overall_progress == 100.0
     assert stored.video
+    assert stored.steps[-1].message == f"Video ready: {stored.video.duration_seconds:.1f} seconds"
     assert stored.video.object_name == f"videos/user1/{job.job_id}_1.mp4"
     assert bucket.get_blob(stored.video.object_name).size == stored.video.size_bytes
     assert stored.encoder in {"libx264", "h264_nvenc"}
@@ -142,6 +147,34 @@ def test_a_recording_without_its_words_is_transcribed_before_a_line_is_named(
     assert character["recording"]["refText"] == "Heard words."
 
 
+@pytest.mark.parametrize(
+    ("ref_text_by", "transcribed"),
+    [
+        pytest.param("", 0, id="the user"),
+        pytest.param("f5-tts", 0, id="it"),
+        pytest.param("development", 1, id="another"),
+    ],
+)
+def test_a_voice_takes_the_words_of_the_user_and_its_own(
+    db: Client, services_of: Callable[[ToneVoice], Services], ref_text_by: str, transcribed: int
+) -> None:
+    job = write_job(db, speakers=(speaker("a", ref_text_by=ref_text_by), speaker("b")))
+    voice = ToneVoice()
+
+    render_job(services_of(voice), job.job_id)
+
+    assert voice.transcribed == transcribed
+
+
+def test_another_voice_speaks_every_line_anew(db: Client, services_of: Callable[[ToneVoice], Services]) -> None:
+    render_job(services_of(ToneVoice(voice_id="development")), write_job(db).job_id)
+    voice = ToneVoice(voice_id="f5-tts")
+
+    render_job(services_of(voice), write_job(db).job_id)
+
+    assert len(voice.spoken) == 2
+
+
 def test_a_hopeless_job_is_failed_with_words_for_its_user_and_its_task_ends(
     db: Client, services_of: Callable[[ToneVoice], Services]
 ) -> None:
@@ -156,6 +189,7 @@ def test_a_hopeless_job_is_failed_with_words_for_its_user_and_its_task_ends(
     assert outcome == ("failed", 200)
     assert (stored.status, stored.error_code) == (JobStatus.FAILED, "VOICE_REFUSED")
     assert stored.error_message == "The voice could not speak one of the lines. You were not charged."
+    assert [step.status for step in stored.steps][:2] == [StepStatus.COMPLETED, StepStatus.FAILED]
 
 
 def test_the_third_interruption_fails_the_job(db: Client, services_of: Callable[[ToneVoice], Services]) -> None:
@@ -169,6 +203,101 @@ def test_the_third_interruption_fails_the_job(db: Client, services_of: Callable[
 
     assert [status for _, status in outcomes] == [500, 500, 200, 200]
     assert stored_job(db, job.job_id).error_code == "ATTEMPTS_USED_UP"
+
+
+def test_a_failure_with_words_of_its_own_says_them_after_the_last_attempt(
+    db: Client, services_of: Callable[[ToneVoice], Services]
+) -> None:
+    def refuse(_count: int) -> None:
+        refused = HopelessError("VOICE_REFUSED", "The voice could not speak one of the lines.")
+        raise TransientError("the voice refused twice", at_last=refused)
+
+    job = write_job(db, attempts=2)
+
+    render_job(services_of(ToneVoice(refuse)), job.job_id)
+
+    assert stored_job(db, job.job_id).error_code == "VOICE_REFUSED"
+
+
+def test_a_fault_of_ours_gives_the_lease_back_and_is_logged_with_where_it_happened(
+    db: Client, services_of: Callable[[ToneVoice], Services], capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = write_job(db)
+
+    outcome = render_job(services_of(ToneVoice(lambda _count: 1 // 0)), job.job_id)
+
+    assert outcome == ("interrupted", 500)
+    assert stored_job(db, job.job_id).lease_until is None
+    crash = next(line for line in capsys.readouterr().out.splitlines() if "render_crashed" in line)
+    assert "ZeroDivisionError" in crash
+    assert "test_pipeline.py" in crash
+
+
+@pytest.mark.parametrize("fields", [None, {"version": 2}])
+def test_a_job_whose_snapshot_cannot_be_read_is_failed(
+    db: Client, services_of: Callable[[ToneVoice], Services], fields: dict[str, object] | None
+) -> None:
+    job = write_job(db)
+    snapshot = db.document("videoJobSnapshots", job.job_id)
+    snapshot.delete() if fields is None else snapshot.set(fields)
+
+    outcome = render_job(services_of(ToneVoice()), job.job_id)
+
+    stored = stored_job(db, job.job_id)
+    assert outcome == ("failed", 200)
+    assert (stored.error_code, stored.steps[0].status) == ("SNAPSHOT_UNREADABLE", StepStatus.FAILED)
+
+
+def test_a_document_that_is_no_job_is_left_and_logged(
+    db: Client, services_of: Callable[[ToneVoice], Services], capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = write_job(db)
+    db.document("videoJobs", job.job_id).update({"status": "exploded"})
+
+    outcome = render_job(services_of(ToneVoice()), job.job_id)
+
+    assert outcome == ("out_of_reach", 500)
+    assert "ValidationError" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        pytest.param((FfmpegTimeoutError(["ffmpeg"], None, ""), "interrupted"), id="out of time"),
+        pytest.param((FfmpegError(["ffmpeg"], -9, ""), "interrupted"), id="killed"),
+        pytest.param((FfmpegError(["ffmpeg"], None, "cannot be started"), "interrupted"), id="not startable"),
+        pytest.param((FfmpegError(["ffmpeg"], 1, "Invalid data"), "failed"), id="refused its input"),
+    ],
+)
+@pytest.mark.parametrize("command", ["normalise_line", "compose_video"])
+def test_only_what_ffmpeg_itself_refuses_is_hopeless(
+    db: Client,
+    services_of: Callable[[ToneVoice], Services],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    failure: tuple[FfmpegError, str],
+) -> None:
+    error, outcome = failure
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(f"gpu_runner.pipeline.{command}", fail)
+
+    assert render_job(services_of(ToneVoice()), write_job(db).job_id)[0] == outcome
+
+
+def test_an_attempt_whose_time_is_up_while_a_line_is_spoken_is_interrupted(
+    db: Client, services_of: Callable[[ToneVoice], Services], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def use_up_the_time(_count: int) -> None:
+        monkeypatch.setattr("gpu_runner.pipeline._Attempt.seconds_left", property(lambda _attempt: 0.0))
+
+    job, voice = write_job(db), ToneVoice(use_up_the_time)
+
+    outcome = render_job(services_of(voice), job.job_id)
+
+    assert (outcome, voice.spoken) == (("interrupted", 500), [])
 
 
 def test_media_that_is_gone_fails_the_job_at_once(
@@ -208,3 +337,20 @@ def test_a_runner_whose_lease_was_taken_leaves_the_job_to_its_successor(
 
     assert outcome == ("lease_lost", 409)
     assert stored_job(db, job.job_id).status is JobStatus.IN_PROGRESS
+
+
+def test_the_encode_gets_the_time_that_is_left(
+    db: Client, services_of: Callable[[ToneVoice], Services], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float] = []
+
+    def time_out(*_: object, timeout_seconds: float, **__: object) -> None:
+        given.append(timeout_seconds)
+        raise FfmpegTimeoutError(["ffmpeg"], None, "")
+
+    monkeypatch.setattr("gpu_runner.pipeline.RENDER_SECONDS", 100.0)
+    monkeypatch.setattr("gpu_runner.pipeline.compose_video", time_out)
+
+    render_job(services_of(ToneVoice()), write_job(db).job_id)
+
+    assert 0 < given[0] < 100

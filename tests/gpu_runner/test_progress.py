@@ -3,6 +3,7 @@ from collections.abc import Sequence
 import pytest
 
 from contracts.video_job import Step, StepName, StepStatus, completed_steps, overall_progress_percent
+from gpu_runner.errors import LeaseLostError, TransientError
 from gpu_runner.progress import WRITE_INTERVAL_SECONDS, Progress
 
 
@@ -71,3 +72,23 @@ def test_five_completed_steps_are_a_hundred_percent() -> None:
             pass
 
     assert overall_progress_percent(progress.steps) == 100.0
+
+
+def test_a_write_that_fails_for_the_moment_does_not_stop_the_step() -> None:
+    def fail(_steps: Sequence[Step], _current: StepName) -> None:
+        raise TransientError("Firestore failed: ServiceUnavailable")
+
+    progress = Progress(fail)
+
+    with progress.step(StepName.AUDIO_VALIDATION):
+        pass
+
+    assert completed_steps(progress.steps) == 1
+
+
+def test_a_write_that_finds_the_lease_lost_stops_the_step() -> None:
+    def fail(_steps: Sequence[Step], _current: StepName) -> None:
+        raise LeaseLostError
+
+    with pytest.raises(LeaseLostError), Progress(fail).step(StepName.AUDIO_VALIDATION):
+        pass

@@ -1,6 +1,8 @@
 """Who may start a render, against tokens that the Cloud Tasks emulator signs and Google's own library verifies."""
 
 import json
+import os
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +18,7 @@ from contracts.environment import Environment
 from contracts.video_task import VideoTask
 from gpu_runner.jobs import Jobs
 from gpu_runner.media_store import MediaStore
-from gpu_runner.server import Services, build_app, caller_verifier
+from gpu_runner.server import Services, build_app, caller_verifier, make_scratch_root
 from gpu_runner.voice import F5Voice
 from local.addresses import PROJECT_ID, ROOT, TASKS_SERVICE_ACCOUNT
 from local.tasks_emulator.emulator import EmulatorSettings, TasksEmulator
@@ -44,7 +46,10 @@ def certs_url(state_folder: Path) -> Iterator[str]:
 def runner(db: Client, bucket: Bucket, certs_url: str, tmp_path: Path) -> FlaskClient:
     variables = {"RUNNER_URL": RUNNER_URL, "TASKS_SERVICE_ACCOUNT": TASKS_SERVICE_ACCOUNT, "OIDC_CERTS_URL": certs_url}
     services = Services(
-        jobs=Jobs(db), media=MediaStore(bucket), voice=F5Voice("http://127.0.0.1:9/"), scratch_root=tmp_path
+        jobs=Jobs(db),
+        media=MediaStore(bucket),
+        voice=F5Voice("http://127.0.0.1:9/", voice_id="f5-tts"),
+        scratch_root=tmp_path,
     )
     return build_app(services, verify_caller=caller_verifier(Environment(PROJECT_ID, variables))).test_client()
 
@@ -110,6 +115,35 @@ def test_a_token_signed_by_a_stranger_is_refused(runner: FlaskClient) -> None:
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", json.dumps({"version": 2, "jobId": "x"}).encode()])
 def test_a_body_that_is_no_task_is_refused(runner: FlaskClient, token_of: Callable[..., str], body: bytes) -> None:
     assert render(runner, f"Bearer {token_of()}", body) == 422
+
+
+def test_a_document_that_is_no_job_is_not_taken_for_a_body_that_is_no_task(
+    runner: FlaskClient, token_of: Callable[..., str], db: Client
+) -> None:
+    db.document("videoJobs", "0" * 32).set({"version": 1})
+
+    assert render(runner, f"Bearer {token_of()}") == 500
+
+
+@pytest.fixture
+def ended_process_id() -> int:
+    with subprocess.Popen(["true"]) as process:
+        return process.pid
+
+
+def test_a_runner_removes_what_killed_runners_left_and_nothing_else(tmp_path: Path, ended_process_id: int) -> None:
+    left = tmp_path / f"duologue-runner-{ended_process_id}-abc"
+    kept = [tmp_path / f"duologue-runner-{os.getpid()}-abc", tmp_path / f"duologue-voice-{ended_process_id}"]
+    for folder in (left, *kept):
+        (folder / "job").mkdir(parents=True)
+
+    made = make_scratch_root(tmp_path)
+
+    assert sorted(tmp_path.iterdir()) == sorted([*kept, made])
+
+
+def test_two_runners_have_a_scratch_folder_each(tmp_path: Path) -> None:
+    assert make_scratch_root(tmp_path) != make_scratch_root(tmp_path)
 
 
 def test_the_health_check_needs_no_token(runner: FlaskClient) -> None:

@@ -1,6 +1,8 @@
 """The local cloud as a whole: it serves, and it survives what its platform would survive."""
 
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -38,6 +40,25 @@ def test_an_unknown_path_is_answered_by_a_function(cloud: LocalCloud) -> None:
 def test_a_running_cloud_keeps_a_second_one_away(cloud: LocalCloud) -> None:
     with pytest.raises(CloudBusyError):
         take_lock(cloud.root)
+
+
+def test_tests_beside_a_running_cloud_end_at_once_and_say_so_once(cloud: LocalCloud) -> None:
+    argv = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        __file__,
+        "-k",
+        "unknown_path or second_one",
+    ]
+
+    ended = subprocess.run(argv, cwd=cloud.root, capture_output=True, text=True, check=False, timeout=120)
+
+    assert ended.returncode == 1
+    assert ended.stdout.count("A local cloud is already running") == 1
 
 
 def test_a_killed_runner_comes_back_by_itself(cloud: LocalCloud) -> None:
@@ -92,7 +113,7 @@ def test_an_object_survives_the_kill_of_the_storage(cloud: LocalCloud) -> None:
     requests.post(upload, data=b"kept", headers={"Content-Type": "text/plain"}, timeout=30).raise_for_status()
 
     cloud.kill_part("storage")
-    cloud.start_part("storage")
+    cloud.restart_part("storage")
 
     assert requests.get(f"{cloud.ports.url('storage')}/{bucket}/notes/kept", timeout=30).content == b"kept"
 

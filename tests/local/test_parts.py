@@ -101,6 +101,21 @@ def test_a_stopped_part_is_not_started_again(make_part: Callable[..., RunningPar
     assert running.starts == 1
 
 
+def test_a_part_that_is_stopped_and_started_at_once_goes_on(
+    make_part: Callable[..., RunningPart], free_port: int
+) -> None:
+    running = make_part("-c", SERVER, str(free_port), port=free_port)
+    serve(running)
+    ended: list[PartFailedError] = []
+    running.on_end = ended.append
+
+    running.stop()
+    running.start()
+
+    serve(running)
+    assert ended == []
+
+
 def test_a_part_that_ends_before_it_serves_is_named_with_its_last_words(make_part: Callable[..., RunningPart]) -> None:
     running = make_part("-c", "import sys; sys.exit('no such queue')", port=1)
 
@@ -167,13 +182,10 @@ def test_a_part_that_says_it_is_hopeless_is_not_waited_for(make_part: Callable[.
         serve(running)
 
 
-def test_a_child_that_left_its_session_is_found_by_its_mark(
-    make_part: Callable[..., RunningPart], tmp_path: Path
-) -> None:
+def test_a_child_that_left_its_session_is_found_by_its_mark(tmp_path: Path) -> None:
     child = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True)"  # noqa: E501 (a program of one line)
-    running = make_part("-c", child)
-    assert running.process is not None
-    running.process.wait()
+    marks = {CLOUD_MARK: str(tmp_path), PART_MARK: "part"}
+    subprocess.run([sys.executable, "-c", child], env=os.environ | marks, check=True)
 
     left = orphans(tmp_path, "part", os.getpid())
 

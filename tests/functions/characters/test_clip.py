@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from characters.clip import FORMATS, container_of, make_clip
+from characters.clip import container_of, make_clip
+from characters.limits import RECORDING_FORMATS
 from characters.refusals import UploadRefused
 from tests.functions.characters import uploaded_files as files
 
@@ -158,11 +159,11 @@ def test_no_more_than_the_start_of_a_long_recording_is_decoded(monkeypatch: pyte
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        pytest.param(b"", f"none of {FORMATS}", id="nothing"),
-        pytest.param(b"not a sound at all\n" * 100, f"none of {FORMATS}", id="text"),
-        pytest.param(b"#EXTM3U\n#EXTINF:10,\nother.wav\n", f"none of {FORMATS}", id="playlist"),
-        pytest.param(b"ffconcat version 1.0\nfile other.wav\n", f"none of {FORMATS}", id="list of files"),
-        pytest.param(b"RIFF\x00\x00\x00\x00AVI LIST", f"none of {FORMATS}", id="AVI"),
+        pytest.param(b"", f"none of {RECORDING_FORMATS}", id="nothing"),
+        pytest.param(b"not a sound at all\n" * 100, f"none of {RECORDING_FORMATS}", id="text"),
+        pytest.param(b"#EXTM3U\n#EXTINF:10,\nother.wav\n", f"none of {RECORDING_FORMATS}", id="playlist"),
+        pytest.param(b"ffconcat version 1.0\nfile other.wav\n", f"none of {RECORDING_FORMATS}", id="list of files"),
+        pytest.param(b"RIFF\x00\x00\x00\x00AVI LIST", f"none of {RECORDING_FORMATS}", id="AVI"),
         pytest.param(b"ID3\x04" + b"not a sound at all\n" * 5000, "cannot be decoded", id="text with an MP3 tag"),
         pytest.param(b"RIFF\x00\x00\x00\x00WAVE#EXTM3U\nother.wav\n", "cannot be decoded", id="playlist in a WAV"),
         pytest.param(b"OggS" + bytes(4000), "cannot be decoded", id="OGG of zeros"),

@@ -103,6 +103,13 @@ def test_a_preflight_of_an_unknown_path_is_answered_so_that_a_page_may_read_the_
     assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
 
 
+def test_only_headers_that_we_read_or_set_are_named_to_browsers(send: Callable[..., Response]) -> None:
+    response = send("OPTIONS", "/api/scripts/abc", headers={"Origin": ORIGIN})
+
+    assert response.headers["Access-Control-Allow-Headers"] == "Authorization, Content-Type"
+    assert response.headers["Access-Control-Expose-Headers"] == "X-Request-Id, WWW-Authenticate"
+
+
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost.evil.example", "null"])
 def test_a_foreign_origin_may_not_read_the_answer(send: Callable[..., Response], origin: str) -> None:
     response = send("GET", "/api/me", headers={"Origin": origin})

@@ -1,7 +1,11 @@
-"""The writer against OpenAI's real SDK, whose requests end in a transport of ours."""
+"""The writer against OpenAI's real SDK, whose requests end in a transport of ours or in a server that trickles."""
 
 import json
+import socket
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import httpx2
@@ -278,6 +282,53 @@ def test_no_second_try_is_made_when_the_time_is_over(ask: Callable[..., Any]) ->
         ask(model, clock=clock)
 
     assert len(model.requests) == 1
+
+
+TRICKLED = {
+    "a body": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n",
+    "a header": b"HTTP/1.1 200 OK\r\nX-Padding: ",
+}
+
+
+@pytest.fixture
+def trickling_address(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a server that sends the parameter at once and then a byte every 50 ms, until the test ends."""
+    is_over = threading.Event()
+
+    def trickle(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.recv(65_536)
+            connection.sendall(request.param)
+            while not is_over.wait(0.05):
+                connection.sendall(b"x")
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                threading.Thread(target=trickle, args=(connection,)).start()
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = threading.Thread(target=serve)
+    server.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+    is_over.set()
+    listener.shutdown(socket.SHUT_RDWR)
+    server.join()
+    listener.close()
+
+
+@pytest.mark.parametrize("trickling_address", TRICKLED.values(), ids=TRICKLED, indirect=True)
+def test_a_server_that_trickles_does_not_outlast_the_budget(trickling_address: str) -> None:
+    started_at = time.monotonic()
+
+    with (
+        OpenAI(api_key="k", base_url=trickling_address, max_retries=0) as client,
+        pytest.raises(WriterFailed, match="does not answer"),
+    ):
+        write_dialogue(client, "gpt-4o-mini", PROMPT, NAMES, budget_seconds=1.5)
+
+    assert 1.5 <= time.monotonic() - started_at < 2.5
 
 
 HOSTILE = {

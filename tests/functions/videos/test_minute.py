@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from contracts.video_job import DEADLINE, Enqueueing, JobStatus, VideoJob
+from contracts.video_job import DEADLINE, Enqueueing, JobStatus, StepStatus, VideoJob
 from gcp.settings import settings
 from tests.functions.videos.conftest import NOW, RenderQueue
 from videos.jobs import ENQUEUE_PATIENCE, QUEUE_PATIENCE, find_job
@@ -91,6 +91,7 @@ def test_a_job_past_its_deadline_fails_and_its_hold_is_released(
         JobStatus.FAILED,
         "DEADLINE_EXCEEDED",
     )
+    assert stored(db, started_job).steps[0].status is StepStatus.FAILED
     assert (user["tokens"], user["held"]) == (20, 0)
 
 
