@@ -333,11 +333,12 @@ def run(root: Path = ROOT, *, in_background: bool = False) -> int:
     )
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGHUP, on_signal)  # the terminal was closed
     try:
         cloud.start()
-        painter.wait()
+        painted = painter.wait()
         if not signals:
-            _stock_library(cloud, sorted(samples.glob("background_*.mp4")))
+            _stock_library(cloud, painted, samples)
             print(_welcome(cloud), flush=True)
         cloud.wait()
     except CloudStoppedError:
@@ -353,10 +354,17 @@ def run(root: Path = ROOT, *, in_background: bool = False) -> int:
     return 0
 
 
-def _stock_library(cloud: LocalCloud, backgrounds: list[Path]) -> None:
-    """The sample backgrounds are in the library, as an admin would have put some there."""
-    argv = [sys.executable, "-m", "local.library", *map(str, backgrounds)]
-    subprocess.run(argv, cwd=cloud.root, env={**os.environ, **cloud.env}, check=True)
+def _stock_library(cloud: LocalCloud, painted: int, samples: Path) -> None:
+    """The sample backgrounds are in the library, as an admin would have put some there. Raises CloudError.
+
+    `painted` is the exit status of their making.
+    """
+    if painted != 0:
+        raise CloudError(f"The sample backgrounds could not be made: {sys.executable} -m local.samples {samples}")
+    argv = [sys.executable, "-m", "local.library", *map(str, sorted(samples.glob("background_*.mp4")))]
+    stocked = subprocess.run(argv, cwd=cloud.root, env={**os.environ, **cloud.env}, check=False)
+    if stocked.returncode != 0:
+        raise CloudError("The sample backgrounds could not be put into the library; see above.")
 
 
 def _welcome(cloud: LocalCloud) -> str:

@@ -12,7 +12,7 @@ EARLIEST_CUT_SECONDS = 6.0
 
 PICTURE_FORMATS = "PNG, JPEG or WebP"
 MAX_PICTURE_BYTES = 5 * MIB
-MAX_PICTURE_PIXELS = 40_000_000
+MAX_PICTURE_PIXELS = 24_000_000  # as many as the decoding process has memory for, in every format
 MAX_PICTURES = 10
 
 RECORDING_LIMITS = (

@@ -31,9 +31,9 @@ def get_picture(call: Call[NoBody]) -> Response:
     # An object is never overwritten, so that its name is its version.
     tag = f'"{media.object_name.rpartition("/")[2].removesuffix(".png")}"'
     headers = {"Cache-Control": f"public, max-age={_PICTURE_MAX_AGE_SECONDS}", "ETag": tag}
-    pieces = read_picture(media_bucket(), media.object_name)
     if tag in (each.strip().removeprefix("W/") for each in call.headers.get("if-none-match", "").split(",")):
         return Response(status=304, headers=headers)
+    pieces = read_picture(media_bucket(), media.object_name)
     return Response(pieces, status=200, content_type="image/png", headers=headers)
 
 

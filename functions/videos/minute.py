@@ -4,13 +4,15 @@ A job's `checkAt` says when it should be looked at if nothing happens before: a 
 task, a while after its lease ran out, at once when it ended, and never again once its hold is settled.
 """
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from contracts import log
 from contracts.video_job import VideoJob
 from gcp.clients import firestore
 from videos.jobs import (
+    ENQUEUE_PATIENCE,
     QUEUE_PATIENCE,
     fail_overdue_job,
     plan_next_attempt,
@@ -20,15 +22,15 @@ from videos.jobs import (
 from videos.queue import enqueue, has_render_task
 
 if TYPE_CHECKING:
-    from google.cloud.firestore import Client
+    from google.cloud.firestore import Client, DocumentSnapshot
 
 # Bounds one run; what is more comes a minute later.
 _BATCH = 100
-_REPAIR_PATIENCE = timedelta(minutes=10)
+_REPAIR_PATIENCE = timedelta(minutes=1)
 
 
 def repair_due_jobs(db: "Client", now: datetime) -> int:
-    """Every job that is due is looked at once; how many were. One that cannot be repaired is due again a while later.
+    """Every job that is due is looked at once; how many were. One that cannot be repaired is due again in a minute.
 
     A job that cannot even be read must not keep the others waiting, so each is handled by itself.
     """
@@ -43,8 +45,18 @@ def repair_due_jobs(db: "Client", now: datetime) -> int:
             log.info("video_job_repaired", job_id=each.id, outcome=outcome)
         except Exception as error:  # noqa: BLE001 (the outermost handler of one job; the next one must have its turn)
             log.error("video_job_not_repaired", job_id=each.id, error=type(error).__name__, at=log.frames_of(error))
-            each.reference.update({"checkAt": now + _REPAIR_PATIENCE})
+            _let_others_first(db, each, now)
     return len(found)
+
+
+def _let_others_first(db: "Client", found: "DocumentSnapshot[Any]", now: datetime) -> None:
+    """The document is due a minute later, unless somebody has written it since: the batch is in order of `checkAt`."""
+    # Deferred, as above.
+    from google.api_core.exceptions import GoogleAPIError
+
+    unchanged = db.write_option(last_update_time=found.update_time)
+    with suppress(GoogleAPIError):
+        found.reference.update({"checkAt": now + _REPAIR_PATIENCE}, option=unchanged)
 
 
 def repair_job(db: "Client", job: VideoJob, now: datetime) -> str:
@@ -59,7 +71,12 @@ def repair_job(db: "Client", job: VideoJob, now: datetime) -> str:
         # The queue will deliver it (again); a runner that died left a task that is retried.
         postpone_check(db, job, now + QUEUE_PATIENCE)
         return "waits_in_queue"
-    planned = plan_next_attempt(db, job, now) if job.enqueueing.state == "created" else job.enqueueing
+    if job.enqueueing.state == "created":
+        planned = plan_next_attempt(db, job, now)
+    else:
+        # In case the queue does not answer: the next run begins with other jobs.
+        planned = job.enqueueing
+        postpone_check(db, job, now + ENQUEUE_PATIENCE)
     if planned.state == "pending":
         enqueue(db, job.job_id, planned, now)
     return "enqueued"

@@ -134,6 +134,19 @@ def test_a_job_that_cannot_be_read_does_not_keep_the_others_waiting(
     assert (unreadable.get().to_dict() or {})["checkAt"] > A_MINUTE_LATER
 
 
+def test_jobs_that_cannot_be_enqueued_do_not_come_first_again(
+    db: "Client", started_job: VideoJob, render_queue: RenderQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RENDER_QUEUE", "projects/demo-duologue/locations/us-east4/queues/none")
+    settings.cache_clear()
+
+    repair_due_jobs(db, A_MINUTE_LATER)
+
+    assert render_queue.pending() == 0
+    assert stored(db, started_job).enqueueing.state == "pending"
+    assert stored(db, started_job).check_at == A_MINUTE_LATER + ENQUEUE_PATIENCE
+
+
 def test_an_ended_job_without_a_hold_is_not_looked_at_for_ever(
     db: "Client", started_job: VideoJob, render_queue: RenderQueue
 ) -> None:
