@@ -1,6 +1,6 @@
 """The one FFmpeg command that makes the video: background, speakers, captions and sound in a single pass."""
 
-import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,12 +88,14 @@ def compose_video(
     encoder: VideoEncoder,
     timeout_seconds: float,
     on_progress: Callable[[ProgressReport], None] | None = None,
-    stop: threading.Event | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> ComposedVideo:
     """Put the finished video at `target`, with the encoder asked for, or with x264 if that one fails on the way.
 
-    Nothing is left behind otherwise. Raises FfmpegError and its subclasses; `timeout_seconds` bounds each try.
+    Nothing is left behind otherwise. Raises FfmpegError and its subclasses; `timeout_seconds` bounds both tries
+    together.
     """
+    ends_at = time.monotonic() + timeout_seconds
     background_seconds = measure_video_seconds(composition.background, formats=BACKGROUND_FORMATS)
     cut = place_background(
         composition.start_seconds,
@@ -106,7 +108,7 @@ def compose_video(
         run_ffmpeg(
             build_argv(composition, partial, encoder=used, cut=cut),
             total_frames=composition.timeline.frame_count,
-            timeout_seconds=timeout_seconds,
+            timeout_seconds=ends_at - time.monotonic(),
             on_progress=on_progress,
             stop=stop,
         )

@@ -2,11 +2,15 @@
 
 RenderError
   x HopelessError     the job is failed with a message for its user; Cloud Tasks get 2xx
-  x TransientError    the lease is given back; Cloud Tasks get 5xx and deliver again; at the last attempt it is hopeless
+  x TransientError    the lease is given back; Cloud Tasks get 5xx and deliver again
   x LeaseLostError    another runner has the job, or it has ended; nothing more is written
 
-Hopeless is only what would be the same at every attempt. What libraries raise becomes a TransientError where they are
-called: in jobs, media_store, voice and pipeline. Whatever else escapes a render is taken for one in server.
+Hopeless is only what would be the same at every attempt. A TransientError with `at_last` counts as an attempt and is
+hopeless at the last one: a refusal, a crash of ours, an attempt that used up its time. One without is an outage and
+costs no attempt: the queue's tries and the job's deadline bound those.
+
+What libraries raise becomes a TransientError where they are called: in jobs, media_store, voice and pipeline. Whatever
+else escapes a render is a crash of ours, and server makes one of it that counts.
 """
 
 
@@ -26,12 +30,12 @@ class HopelessError(RenderError):
 class TransientError(RenderError):
     """Something that the render depends on did not do its part. The message is for the log.
 
-    `at_last` is what the job is failed with when this was its last attempt.
+    `at_last` is what the job is failed with when this was its last attempt; None for an outage, which is no attempt.
     """
 
     def __init__(self, reason: str, *, at_last: HopelessError | None = None) -> None:
         super().__init__(reason)
-        self.at_last = at_last or attempts_used_up()
+        self.at_last = at_last
 
 
 class LeaseLostError(RenderError):

@@ -63,12 +63,12 @@ def run_ffmpeg(
     total_frames: int,
     timeout_seconds: float,
     on_progress: Callable[[ProgressReport], None] | None = None,
-    stop: threading.Event | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> None:
     """Return when the command has exited with 0. Nothing of its process group is left when this ends it earlier.
 
     `on_progress` is called in the calling thread whenever `-progress pipe:1` has told of another frame, at most five
-    times a second. Raises FfmpegStoppedError soon after `stop` is set, FfmpegTimeoutError, or FfmpegError with the
+    times a second. Raises FfmpegStoppedError soon after `stop` is true, FfmpegTimeoutError, or FfmpegError with the
     end of stderr; what `on_progress` raises passes through.
     """
     try:
@@ -82,7 +82,7 @@ def run_ffmpeg(
     reported_frame = 0
     try:
         while not _exited_within(process, _POLL_SECONDS):
-            if stop is not None and stop.is_set():
+            if stop is not None and stop():
                 raise FfmpegStoppedError(argv, None, "stopped")
             if time.monotonic() > deadline:
                 raise FfmpegTimeoutError(argv, None, f"{timeout_seconds} s were not enough\n{readers.stderr_tail()}")

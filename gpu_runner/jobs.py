@@ -22,10 +22,10 @@ from contracts.video_job import (
     JobStatus,
     Step,
     StepName,
-    StepStatus,
     VideoFile,
     VideoJob,
-    failed_steps,
+    ended_fields,
+    failed_fields,
     overall_progress_percent,
 )
 from gpu_runner.errors import HopelessError, LeaseLostError, TransientError, attempts_used_up
@@ -75,20 +75,15 @@ class Jobs:
             if job.attempts >= MAX_ATTEMPTS:
                 transaction.update(reference, _failed(job, now, attempts_used_up(), job.steps))
                 return Ended("attempts_used_up")
-            claimed = job.model_copy(
-                update={
-                    "status": JobStatus.IN_PROGRESS,
-                    "fence": job.fence + 1,
-                    "attempts": job.attempts + 1,
-                    "lease_until": now + LEASE,
-                    "check_at": now + LEASE + CHECK_GRACE,
-                    "started_at": job.started_at or now,
-                }
-            )
-            changed = ("status", "fence", "attempts", "leaseUntil", "checkAt", "startedAt")
-            document = claimed.to_document()
-            transaction.update(reference, {name: document[name] for name in changed})
-            return claimed
+            changed = {
+                "status": JobStatus.IN_PROGRESS,
+                "fence": job.fence + 1,
+                "attempts": job.attempts + 1,
+                "startedAt": job.started_at or now,
+                **_lease_fields(job, now),
+            }
+            transaction.update(reference, changed)
+            return VideoJob.model_validate(fields | changed)
 
         return self._transact(claim)
 
@@ -103,7 +98,7 @@ class Jobs:
 
     def extend_lease(self, job: VideoJob) -> None:
         """The lease runs from now again. Raises LeaseLostError."""
-        self._fenced(job, lambda _current, now: _lease_fields(now))
+        self._fenced(job, _lease_fields)
 
     def write_progress(self, job: VideoJob, steps: Sequence[Step], current: StepName) -> None:
         """The steps are in the document, and the lease runs from now again. Raises LeaseLostError."""
@@ -114,7 +109,7 @@ class Jobs:
                 "currentStep": current,
                 # A second attempt begins at the first step; what clients see does not go back.
                 "overallProgress": max(stored.overall_progress, overall_progress_percent(steps)),
-                **_lease_fields(now),
+                **_lease_fields(stored, now),
             }
 
         self._fenced(job, fields)
@@ -160,9 +155,9 @@ class Jobs:
             script = _read(script_reference, transaction)
             now = self._now()
             if script is None:
-                transaction.update(self._job(job.job_id), _ended(current, now, JobStatus.CANCELLED))
+                transaction.update(self._job(job.job_id), ended_fields(current, now, JobStatus.CANCELLED))
                 return JobStatus.CANCELLED
-            fields = _ended(current, now, JobStatus.COMPLETED) | {
+            fields = ended_fields(current, now, JobStatus.COMPLETED) | {
                 "steps": [step.to_document() for step in steps],
                 "currentStep": StepName.VIDEO_GENERATION,
                 "overallProgress": 100.0,
@@ -181,9 +176,17 @@ class Jobs:
         """The job is failed for good, in the step where it stands, with words for its user. Raises LeaseLostError."""
         self._fenced(job, lambda current, now: _failed(current, now, reason, steps))
 
-    def give_back(self, job: VideoJob) -> None:
-        """The lease is free at once, for whoever is next; the attempt counts. Raises LeaseLostError."""
-        self._fenced(job, lambda _current, now: {"leaseUntil": None, "checkAt": now + CHECK_GRACE})
+    def give_back(self, job: VideoJob, *, attempt_counts: bool) -> None:
+        """The lease is free at once, and an attempt that does not count is given back too. Raises LeaseLostError."""
+
+        def fields(current: VideoJob, now: datetime) -> dict[str, Any]:
+            return {
+                "leaseUntil": None,
+                "checkAt": min(now + CHECK_GRACE, current.deadline_at),
+                "attempts": current.attempts if attempt_counts else max(0, current.attempts - 1),
+            }
+
+        self._fenced(job, fields)
 
     def _fenced(self, job: VideoJob, fields: Callable[[VideoJob, datetime], dict[str, Any]]) -> None:
         def write(transaction: Transaction) -> None:
@@ -230,21 +233,11 @@ def _read(reference: DocumentReference, transaction: Transaction | None = None) 
     return fields
 
 
-def _lease_fields(now: datetime) -> dict[str, Any]:
-    return {"leaseUntil": now + LEASE, "checkAt": now + LEASE + CHECK_GRACE}
-
-
-def _ended(job: VideoJob, now: datetime, status: JobStatus) -> dict[str, Any]:
-    """The fields of a job that ends now. The fence moves on, so that nothing of this lease is written after it."""
-    return {"status": status, "completedAt": now, "fence": job.fence + 1, "leaseUntil": None, "checkAt": now}
+def _lease_fields(job: VideoJob, now: datetime) -> dict[str, Any]:
+    """The lease runs from now. A job past its deadline is looked at then, however long its lease."""
+    return {"leaseUntil": now + LEASE, "checkAt": min(now + LEASE + CHECK_GRACE, job.deadline_at)}
 
 
 def _failed(job: VideoJob, now: datetime, reason: HopelessError, steps: Sequence[Step]) -> dict[str, Any]:
     message = f"{reason.message} You were not charged."
-    failed = failed_steps(steps, message)
-    return _ended(job, now, JobStatus.FAILED) | {
-        "steps": [step.to_document() for step in failed],
-        "currentStep": next((step.step_name for step in failed if step.status is StepStatus.FAILED), job.current_step),
-        "errorCode": reason.code,
-        "errorMessage": message,
-    }
+    return failed_fields(job, now, steps, reason.code, message)

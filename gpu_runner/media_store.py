@@ -11,7 +11,6 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
 from gpu_runner.errors import HopelessError, TransientError
 
-# Below this a single request is cheaper; a video above it goes up in pieces that are retried each by itself.
 _TIMEOUT_SECONDS = 60
 
 

@@ -12,7 +12,7 @@ from contracts.video_job import JobStatus, StepName, VideoFile, VideoJob
 from gpu_runner.captions import write_captions
 from gpu_runner.composition import ComposedVideo, Composition, compose_video
 from gpu_runner.encoders import choose_encoder
-from gpu_runner.errors import HopelessError, LeaseLostError, RenderError, TransientError
+from gpu_runner.errors import HopelessError, LeaseLostError, RenderError, TransientError, attempts_used_up
 from gpu_runner.ffmpeg import FfmpegError, FfmpegStoppedError
 from gpu_runner.fonts import installed_fonts
 from gpu_runner.heartbeat import Heartbeat
@@ -48,7 +48,7 @@ class _Attempt:
         """Raises LeaseLostError and, when the time is up, TransientError."""
         self.heartbeat.check()
         if self.seconds_left <= 0:
-            raise TransientError("the attempt's time is up")
+            raise TransientError("the attempt's time is up", at_last=attempts_used_up())
 
     @property
     def seconds_left(self) -> float:
@@ -219,7 +219,7 @@ class Render:
                 timeout_seconds=attempt.seconds_left,
                 # The last part of the step is the upload.
                 on_progress=lambda done: report(done.progress_percent * 0.95, "Rendering video segments..."),
-                stop=attempt.heartbeat.lost,
+                stop=attempt.heartbeat.is_lost,
             )
         except FfmpegStoppedError as error:
             raise LeaseLostError from error
@@ -246,9 +246,9 @@ class Render:
 
 
 def _failure(error: Exception, hopeless: HopelessError) -> RenderError:
-    """Hopeless, unless FFmpeg was killed, ran out of time or could not be started: that says nothing of its input."""
+    """Hopeless, unless FFmpeg was killed, ran out of time or could not be started: another attempt may go better."""
     if isinstance(error, FfmpegError) and (error.exit_code is None or error.exit_code < 0):
-        return TransientError(f"FFmpeg was interrupted: {type(error).__name__}")
+        return TransientError(f"FFmpeg was interrupted: {type(error).__name__}", at_last=attempts_used_up())
     return hopeless
 
 

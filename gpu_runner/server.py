@@ -1,10 +1,10 @@
 """What Cloud Tasks call: `POST /render`. 2xx ends a task, anything else has it delivered again.
 
 200  the job ended, in this call or before, or it is hopeless and was failed
-403  the caller is not our queue
+403  the caller is not our queue; the log has the class of the reason
 409  another runner holds the lease, or took it
 422  the body is not a VideoTask, which is retried in vain and shows up in the queue's alerts
-500  something transient, or a fault of ours; the lease is free
+500  something transient, or a fault of ours; the lease is free. Also an outage of the certificates for the token
 """
 
 import os
@@ -24,7 +24,7 @@ from contracts import log
 from contracts.environment import Environment, checked_project_id
 from contracts.video_job import MAX_ATTEMPTS, VideoJob
 from contracts.video_task import VideoTask
-from gpu_runner.errors import HopelessError, LeaseLostError, TransientError
+from gpu_runner.errors import HopelessError, LeaseLostError, TransientError, attempts_used_up
 from gpu_runner.jobs import Busy, Ended, Jobs
 from gpu_runner.media_store import MediaStore
 from gpu_runner.pipeline import Render
@@ -105,7 +105,8 @@ def build_app(services: Services, *, verify_caller: VerifyCaller) -> Flask:
         verify_caller(request.headers.get("Authorization", ""))
         try:
             task = VideoTask.model_validate_json(request.get_data())
-        except ValidationError:
+        except ValidationError as error:
+            log.warning("not_a_task", error=type(error).__name__)
             return _answer("not_a_task", 422)
         outcome, status = render_job(services, task.job_id)
         log.info(
@@ -119,7 +120,8 @@ def build_app(services: Services, *, verify_caller: VerifyCaller) -> Flask:
         return _answer(outcome, status)
 
     @app.errorhandler(ForeignCallerError)
-    def refuse_caller(_error: ForeignCallerError) -> Response:
+    def refuse_caller(error: ForeignCallerError) -> Response:
+        log.warning("foreign_caller", error=type(error.__cause__ or error).__name__)
         return _answer("foreign_caller", 403)
 
     @app.errorhandler(Exception)
@@ -176,7 +178,7 @@ def _render(services: Services, job: VideoJob) -> tuple[str, int]:
         return _interrupt(services, job, error, progress)
     except Exception as error:  # noqa: BLE001 (the outermost handler of a render: whatever it is, the lease goes back)
         log.error("render_crashed", job_id=job.job_id, error=type(error).__name__, at=log.frames_of(error))
-        return _interrupt(services, job, TransientError(type(error).__name__), progress)
+        return _interrupt(services, job, TransientError(type(error).__name__, at_last=attempts_used_up()), progress)
     return status, 200
 
 
@@ -188,14 +190,19 @@ def _fail(services: Services, job: VideoJob, error: HopelessError, progress: Pro
 
 def _interrupt(services: Services, job: VideoJob, error: TransientError, progress: Progress) -> tuple[str, int]:
     log.warning("render_interrupted", job_id=job.job_id, attempt=job.attempts, reason=str(error))
-    if job.attempts >= MAX_ATTEMPTS:
+    if error.at_last is None:
+        services.jobs.give_back(job, attempt_counts=False)
+    elif job.attempts >= MAX_ATTEMPTS:
         return _fail(services, job, error.at_last, progress)
-    services.jobs.give_back(job)
+    else:
+        services.jobs.give_back(job, attempt_counts=True)
     return "interrupted", 500
 
 
 def caller_verifier(environment: Environment) -> VerifyCaller:
     """Refuses whoever does not carry an OIDC token of the queue's service account, made for this service.
+
+    Raises ForeignCallerError, and google.auth's TransportError when the certificates cannot be fetched.
 
     Cloud Run has checked the token already when it is deployed as it should be; the runner does not rely on that.
     """
@@ -205,7 +212,7 @@ def caller_verifier(environment: Environment) -> VerifyCaller:
 
     def verify(authorization: str) -> None:
         # Deferred: the certificates' transport is built at the first request.
-        from google.auth.exceptions import GoogleAuthError
+        from google.auth.exceptions import GoogleAuthError, TransportError
         from google.auth.transport.requests import Request
         from google.oauth2 import id_token
 
@@ -213,6 +220,8 @@ def caller_verifier(environment: Environment) -> VerifyCaller:
             claims = id_token.verify_token(
                 authorization.removeprefix("Bearer "), Request(), audience=audience, certs_url=certs_url
             )
+        except TransportError:
+            raise
         except (ValueError, GoogleAuthError) as error:
             raise ForeignCallerError from error
         issuer_is_google = claims.get("iss") in {"https://accounts.google.com", "accounts.google.com"}

@@ -101,13 +101,16 @@ class F5Voice:
         from gradio_client import handle_file
 
         ends_at = time.monotonic() + LONGEST_CALL_SECONDS
-        job = self._connected().submit(ref_audio_input=handle_file(str(recording)), api_name="/basic_tts", **inputs)
+        client = self._connected()
+        with _strange_answers(ValueError):
+            job = client.submit(ref_audio_input=handle_file(str(recording)), api_name="/basic_tts", **inputs)
         try:
             while not wait([job.future], timeout=_POLL_SECONDS).done:
                 check()
                 if time.monotonic() > ends_at:
                     raise TimeoutError
-            return job.result()
+            with _strange_answers(ValueError):
+                return job.result()
         finally:
             if not job.done():
                 with suppress(httpx.HTTPError):
@@ -139,31 +142,46 @@ class F5Voice:
 
             # A server that is still loading its weights refuses connections; that is known sooner this way.
             httpx.get(f"{self._url.rstrip('/')}/config", timeout=_CONNECT_TIMEOUT_SECONDS).raise_for_status()
-            self._client = Client(
-                self._url,
-                verbose=False,
-                analytics_enabled=False,
-                download_files=False,
-                httpx_kwargs={"timeout": LONGEST_CALL_SECONDS},
-            )
+            # The client takes a server's description for granted and stumbles over one in another shape.
+            with _strange_answers(ValueError, TypeError, LookupError, AttributeError):
+                self._client = Client(
+                    self._url,
+                    verbose=False,
+                    analytics_enabled=False,
+                    download_files=False,
+                    httpx_kwargs={"timeout": LONGEST_CALL_SECONDS},
+                )
         return self._client
 
     @contextmanager
     def _server_errors(self) -> Iterator[None]:
-        """All that the client, its HTTP stack and an answer in another shape raise, as TransientError."""
+        """A server that refuses, or does not do its part, is a TransientError. A defect of ours passes through."""
         import httpx
         from gradio_client.exceptions import AppError
         from gradio_client.utils import QueueError, TooManyRequestsError
 
+        outages = (httpx.HTTPError, httpx.StreamError, OSError, CancelledError, QueueError, TooManyRequestsError)
         try:
             yield
-        except AppError as error:
-            refused = HopelessError("VOICE_REFUSED", "The voice could not speak one of the lines.")
-            raise TransientError("the voice refused twice", at_last=refused) from error
-        except (
-            *(httpx.HTTPError, httpx.StreamError, OSError, CancelledError, QueueError, TooManyRequestsError),
-            *(ValueError, TypeError, LookupError, AttributeError, StopIteration),
-        ) as error:
+        except Exception as error:
             # The connection may hold on to what failed; the next line makes a new one.
             self._client = None
-            raise TransientError(f"the voice server failed: {type(error).__name__}") from error
+            if isinstance(error, AppError):
+                refused = HopelessError("VOICE_REFUSED", "The voice could not speak one of the lines.")
+                raise TransientError("the voice refused twice", at_last=refused) from error
+            if isinstance(error, outages):
+                raise TransientError(f"the voice server failed: {type(error).__name__}") from error
+            raise
+
+
+@contextmanager
+def _strange_answers(*kinds: type[Exception]) -> Iterator[None]:
+    """What the client raises over an answer that it does not understand, as TransientError; refusals pass through."""
+    from gradio_client.exceptions import AppError
+
+    try:
+        yield
+    except AppError:
+        raise
+    except kinds as error:
+        raise TransientError(f"the voice server's answer makes no sense: {type(error).__name__}") from error

@@ -7,7 +7,7 @@ in progress, then exactly one of completed, failed and cancelled for good.
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -133,6 +133,22 @@ def failed_steps(steps: Sequence[Step], message: str) -> tuple[Step, ...]:
     )
     changes = {"status": StepStatus.FAILED, "error_message": message}
     return tuple(step.model_copy(update=changes) if step is failing else step for step in steps)
+
+
+def ended_fields(job: VideoJob, now: datetime, status: JobStatus) -> dict[str, Any]:
+    """The fields to update of a job that ends now. The fence moves on, so that no runner writes after it."""
+    return {"status": status, "completedAt": now, "fence": job.fence + 1, "leaseUntil": None, "checkAt": now}
+
+
+def failed_fields(job: VideoJob, now: datetime, steps: Sequence[Step], code: str, message: str) -> dict[str, Any]:
+    """The fields to update of a job that fails now, with its steps as they stand; the message is for its user."""
+    failed = failed_steps(steps, message)
+    return ended_fields(job, now, JobStatus.FAILED) | {
+        "steps": [step.to_document() for step in failed],
+        "currentStep": next((step.step_name for step in failed if step.status is StepStatus.FAILED), job.current_step),
+        "errorCode": code,
+        "errorMessage": message,
+    }
 
 
 def completed_steps(steps: Sequence[Step]) -> int:

@@ -13,7 +13,7 @@ from accounts.users import find_user
 from activities.activity import Activity, ActivityType, write_activity
 from characters.store import find_characters
 from contracts.job_snapshot import JobSnapshot, Line, Speaker
-from contracts.video_job import DEADLINE, Enqueueing, JobStatus, VideoJob, failed_steps
+from contracts.video_job import DEADLINE, Enqueueing, JobStatus, VideoJob, failed_fields
 from gcp.errors import InsufficientTokens, JobUnfinished, Unauthenticated, ValidationFailed
 from gcp.transactions import transact
 from scripts.store import find_own_script
@@ -195,16 +195,7 @@ def fail_overdue_job(db: "Client", job_id: str, now: datetime) -> None:
         job = find_job(db, job_id, transaction=transaction)
         if job is None or job.status.is_terminal or now < job.deadline_at:
             return
-        fields = {
-            "status": JobStatus.FAILED,
-            "steps": [step.to_document() for step in failed_steps(job.steps, _OVERDUE)],
-            "completedAt": now,
-            "errorCode": "DEADLINE_EXCEEDED",
-            "errorMessage": _OVERDUE,
-            "fence": job.fence + 1,
-            "leaseUntil": None,
-            "checkAt": now,
-        }
+        fields = failed_fields(job, now, job.steps, "DEADLINE_EXCEEDED", _OVERDUE)
         transaction.update(job_reference(db, job_id), fields)
 
     transact(db, fail)

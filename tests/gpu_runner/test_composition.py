@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -334,6 +335,25 @@ def test_an_encoder_that_fails_is_replaced_by_x264_once(tmp_path: Path) -> None:
     assert compose(work, encoder=broken).encoder == "libx264"
 
 
+def test_a_second_encoder_gets_the_time_that_the_first_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, given = [1_000.0], []
+
+    def fail_late(*_: object, timeout_seconds: float, **__: object) -> None:
+        given.append(timeout_seconds)
+        clock[0] += 70
+        raise FfmpegError(["ffmpeg"], 1, "no encoder")
+
+    work = prepare(tmp_path, [("ada", "Hi", 0.05)])
+    monkeypatch.setattr("gpu_runner.composition.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("gpu_runner.composition.run_ffmpeg", fail_late)
+    broken = VideoEncoder(name="h264_broken", options=())
+
+    with pytest.raises(FfmpegError):
+        compose_video(work.composition, tmp_path / "video.mp4", encoder=broken, timeout_seconds=100)
+
+    assert given == [100, 30]
+
+
 def test_a_failure_of_x264_is_told_and_leaves_no_file(tmp_path: Path) -> None:
     work = prepare(tmp_path, [("ada", "Hi", 0.05)])
     work.composition.captions.unlink()
@@ -359,7 +379,7 @@ def test_a_stopped_encode_ends_at_once_and_leaves_no_file(tmp_path: Path) -> Non
             encoder=X264,
             timeout_seconds=120,
             on_progress=stop_soon,
-            stop=stop,
+            stop=stop.is_set,
         )
     assert time.monotonic() - stopped_at[0] < 2
     assert [path for path in tmp_path.iterdir() if "video" in path.name] == []

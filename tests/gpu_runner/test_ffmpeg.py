@@ -79,7 +79,7 @@ def test_it_stops_within_a_second_and_takes_its_whole_group_along() -> None:
     threading.Timer(0.3, stop.set).start()
     started = time.monotonic()
     with pytest.raises(FfmpegStoppedError):
-        run_ffmpeg(["sh", "-c", f"sleep {nap}; true"], total_frames=1, timeout_seconds=60, stop=stop)
+        run_ffmpeg(["sh", "-c", f"sleep {nap}; true"], total_frames=1, timeout_seconds=60, stop=stop.is_set)
     assert time.monotonic() - started < 2
     assert processes_with_argument(nap) == []
 

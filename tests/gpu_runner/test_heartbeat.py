@@ -25,6 +25,15 @@ class Lease:
         self._outcomes[min(self.extensions, len(self._outcomes)) - 1]()
 
 
+class Clock:
+    """A monotonic clock that stands still."""
+
+    seconds = 0.0
+
+    def now(self) -> float:
+        return self.seconds
+
+
 def raising(error: Exception) -> Callable[[], None]:
     def fail() -> None:
         raise error
@@ -57,7 +66,7 @@ def test_a_lease_that_is_anothers_is_lost_at_once() -> None:
     lease = Lease(raising(LeaseLostError()), expected=1)
 
     with Heartbeat(lease.extend, interval_seconds=0.001) as heartbeat:
-        assert heartbeat.lost.wait(DEADLINE_SECONDS)
+        assert lease.expected_came.wait(DEADLINE_SECONDS)
 
     assert lease.extensions == 1
     with pytest.raises(LeaseLostError):
@@ -65,21 +74,44 @@ def test_a_lease_that_is_anothers_is_lost_at_once() -> None:
 
 
 def test_a_lease_that_no_extension_reached_for_its_whole_length_is_lost() -> None:
-    lease = Lease(succeed, raising(TransientError("Firestore does not answer")), expected=1)
+    clock = Clock()
+    lease = Lease(raising(TransientError("Firestore does not answer")), expected=2)
 
-    with Heartbeat(lease.extend, interval_seconds=0.001, lease_seconds=0.05) as heartbeat:
-        assert heartbeat.lost.wait(DEADLINE_SECONDS)
+    with Heartbeat(lease.extend, interval_seconds=0.001, lease_seconds=30, now=clock.now) as heartbeat:
+        clock.seconds = 30.0
+        was_lost = heartbeat.is_lost()
+        clock.seconds = 30.1
+        assert lease.expected_came.wait(DEADLINE_SECONDS)
+        assert (was_lost, heartbeat.is_lost()) == (False, True)
 
 
 def test_a_lease_is_lost_while_its_extension_hangs() -> None:
-    answered = threading.Event()
+    clock, answered = Clock(), threading.Event()
     lease = Lease(lambda: assert_in_time(answered), expected=1)
 
-    with Heartbeat(lease.extend, interval_seconds=0.001, lease_seconds=0.05) as heartbeat:
-        lost = heartbeat.lost.wait(DEADLINE_SECONDS)
+    with Heartbeat(lease.extend, interval_seconds=0.001, lease_seconds=30, now=clock.now) as heartbeat:
+        assert lease.expected_came.wait(DEADLINE_SECONDS)
+        clock.seconds = 30.1
+        lost = heartbeat.is_lost()
         answered.set()
 
     assert lost
+
+
+def test_an_extension_counts_from_its_beginning(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+
+    def succeed_late() -> None:
+        clock.seconds += 31
+
+    lease = Lease(succeed_late, expected=1)
+    heartbeat = Heartbeat(lease.extend, interval_seconds=0.001, lease_seconds=30, now=clock.now)
+
+    with heartbeat:
+        assert lease.expected_came.wait(DEADLINE_SECONDS)
+
+    assert heartbeat.is_lost()
+    assert capsys.readouterr().out == ""
 
 
 def test_a_lease_that_is_extended_outlives_its_length() -> None:

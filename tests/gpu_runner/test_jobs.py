@@ -70,7 +70,7 @@ def test_a_lease_that_ran_out_is_taken_over_with_a_higher_fence(db: Client) -> N
             id="progress",
         ),
         pytest.param(lambda jobs, job: jobs.fail(job, HopelessError("X", "x"), job.steps), id="failure"),
-        pytest.param(lambda jobs, job: jobs.give_back(job), id="return"),
+        pytest.param(lambda jobs, job: jobs.give_back(job, attempt_counts=True), id="return"),
         pytest.param(lambda jobs, job: jobs.store_transcript(job, jobs.read_snapshot(job)), id="transcript"),
         pytest.param(complete, id="completion"),
     ],
@@ -150,9 +150,36 @@ def test_a_job_that_used_up_its_attempts_is_failed_and_says_that_nothing_was_cha
 def test_a_lease_that_was_given_back_is_free_at_once(db: Client) -> None:
     job = write_job(db)
     jobs = jobs_at(db, NOW)
-    jobs.give_back(claimed(jobs, job))
+    jobs.give_back(claimed(jobs, job), attempt_counts=True)
 
     assert isinstance(jobs.claim(job.job_id), VideoJob)
+
+
+@pytest.mark.parametrize(("attempt_counts", "attempts"), [(True, 2), (False, 1)])
+def test_an_attempt_is_given_back_unless_it_counts(db: Client, *, attempt_counts: bool, attempts: int) -> None:
+    job = write_job(db, attempts=1)
+    jobs = jobs_at(db, NOW)
+
+    jobs.give_back(claimed(jobs, job), attempt_counts=attempt_counts)
+
+    assert stored_job(db, job.job_id).attempts == attempts
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(lambda _jobs, _job: None, id="claim"),
+        pytest.param(lambda jobs, job: jobs.extend_lease(job), id="heartbeat"),
+        pytest.param(lambda jobs, job: jobs.give_back(job, attempt_counts=False), id="return"),
+    ],
+)
+def test_a_job_near_its_deadline_is_looked_at_then(db: Client, write: Callable[[Jobs, VideoJob], object]) -> None:
+    job = write_job(db)
+    jobs = jobs_at(db, job.deadline_at - timedelta(seconds=20))
+
+    write(jobs, claimed(jobs, job))
+
+    assert stored_job(db, job.job_id).check_at == job.deadline_at
 
 
 def test_the_progress_that_clients_see_does_not_go_back_in_a_second_attempt(db: Client) -> None:

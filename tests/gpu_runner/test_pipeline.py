@@ -11,7 +11,7 @@ from google.cloud.storage import Bucket
 from PIL import Image
 
 from contracts.job_snapshot import Speaker
-from contracts.video_job import JobStatus, StepStatus, VideoJob
+from contracts.video_job import MAX_ATTEMPTS, JobStatus, StepStatus, VideoJob
 from gpu_runner.errors import HopelessError, TransientError
 from gpu_runner.ffmpeg import FfmpegError, FfmpegTimeoutError, run_ffmpeg
 from gpu_runner.jobs import Jobs
@@ -192,31 +192,45 @@ def test_a_hopeless_job_is_failed_with_words_for_its_user_and_its_task_ends(
     assert [step.status for step in stored.steps][:2] == [StepStatus.COMPLETED, StepStatus.FAILED]
 
 
-def test_the_third_interruption_fails_the_job(db: Client, services_of: Callable[[ToneVoice], Services]) -> None:
+def test_an_outage_costs_no_attempt_however_often_it_is_met(
+    db: Client, services_of: Callable[[ToneVoice], Services]
+) -> None:
     def stop(_count: int) -> None:
         raise TransientError("the voice server does not answer")
 
     job = write_job(db)
     services = services_of(ToneVoice(stop))
 
+    outcomes = [render_job(services, job.job_id) for _ in range(MAX_ATTEMPTS + 1)]
+
+    assert set(outcomes) == {("interrupted", 500)}
+    assert (stored_job(db, job.job_id).status, stored_job(db, job.job_id).attempts) == (JobStatus.IN_PROGRESS, 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        pytest.param(
+            TransientError("refused twice", at_last=HopelessError("VOICE_REFUSED", "It could not be spoken.")),
+            "VOICE_REFUSED",
+            id="a refusal",
+        ),
+        pytest.param(ZeroDivisionError(), "ATTEMPTS_USED_UP", id="a crash"),
+    ],
+)
+def test_a_refusal_and_a_crash_fail_the_job_at_the_third_attempt(
+    db: Client, services_of: Callable[[ToneVoice], Services], error: Exception, code: str
+) -> None:
+    def fail(_count: int) -> None:
+        raise error
+
+    job = write_job(db)
+    services = services_of(ToneVoice(fail))
+
     outcomes = [render_job(services, job.job_id) for _ in range(4)]
 
     assert [status for _, status in outcomes] == [500, 500, 200, 200]
-    assert stored_job(db, job.job_id).error_code == "ATTEMPTS_USED_UP"
-
-
-def test_a_failure_with_words_of_its_own_says_them_after_the_last_attempt(
-    db: Client, services_of: Callable[[ToneVoice], Services]
-) -> None:
-    def refuse(_count: int) -> None:
-        refused = HopelessError("VOICE_REFUSED", "The voice could not speak one of the lines.")
-        raise TransientError("the voice refused twice", at_last=refused)
-
-    job = write_job(db, attempts=2)
-
-    render_job(services_of(ToneVoice(refuse)), job.job_id)
-
-    assert stored_job(db, job.job_id).error_code == "VOICE_REFUSED"
+    assert stored_job(db, job.job_id).error_code == code
 
 
 def test_a_fault_of_ours_gives_the_lease_back_and_is_logged_with_where_it_happened(
@@ -298,6 +312,7 @@ def test_an_attempt_whose_time_is_up_while_a_line_is_spoken_is_interrupted(
     outcome = render_job(services_of(voice), job.job_id)
 
     assert (outcome, voice.spoken) == (("interrupted", 500), [])
+    assert stored_job(db, job.job_id).attempts == 1
 
 
 def test_media_that_is_gone_fails_the_job_at_once(

@@ -23,6 +23,7 @@ from gpu_runner.voice import F5Voice
 from local.addresses import PROJECT_ID, ROOT, TASKS_SERVICE_ACCOUNT
 from local.tasks_emulator.emulator import EmulatorSettings, TasksEmulator
 from local.tasks_emulator.identity import load_signer
+from tests.emulators import free_port
 
 RUNNER_URL = "https://runner.example"
 
@@ -43,14 +44,22 @@ def certs_url(state_folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def runner(db: Client, bucket: Bucket, certs_url: str, tmp_path: Path) -> FlaskClient:
-    variables = {"RUNNER_URL": RUNNER_URL, "TASKS_SERVICE_ACCOUNT": TASKS_SERVICE_ACCOUNT, "OIDC_CERTS_URL": certs_url}
-    services = Services(
+def services(db: Client, bucket: Bucket, tmp_path: Path) -> Services:
+    return Services(
         jobs=Jobs(db),
         media=MediaStore(bucket),
         voice=F5Voice("http://127.0.0.1:9/", voice_id="f5-tts"),
         scratch_root=tmp_path,
     )
+
+
+@pytest.fixture
+def runner(services: Services, certs_url: str) -> FlaskClient:
+    return runner_of(services, certs_url)
+
+
+def runner_of(services: Services, certs_url: str) -> FlaskClient:
+    variables = {"RUNNER_URL": RUNNER_URL, "TASKS_SERVICE_ACCOUNT": TASKS_SERVICE_ACCOUNT, "OIDC_CERTS_URL": certs_url}
     return build_app(services, verify_caller=caller_verifier(Environment(PROJECT_ID, variables))).test_client()
 
 
@@ -106,6 +115,23 @@ def test_a_caller_without_a_token_is_refused(runner: FlaskClient, authorization:
     assert render(runner, authorization) == 403
 
 
+def test_an_outage_of_the_certificates_is_no_refusal(
+    services: Services, token_of: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    runner = runner_of(services, f"http://127.0.0.1:{free_port()}/certs")
+
+    assert render(runner, f"Bearer {token_of()}") == 500
+    assert "TransportError" in capsys.readouterr().out
+
+
+def test_a_refused_caller_is_logged_without_its_token(runner: FlaskClient, capsys: pytest.CaptureFixture[str]) -> None:
+    render(runner, "Bearer secret.token.text")
+
+    line = capsys.readouterr().out
+    assert '"event": "foreign_caller"' in line
+    assert "secret" not in line
+
+
 def test_a_token_signed_by_a_stranger_is_refused(runner: FlaskClient) -> None:
     token = jwt.encode({"aud": RUNNER_URL, "email": TASKS_SERVICE_ACCOUNT}, "k" * 40, algorithm="HS256")
 
@@ -113,8 +139,11 @@ def test_a_token_signed_by_a_stranger_is_refused(runner: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", json.dumps({"version": 2, "jobId": "x"}).encode()])
-def test_a_body_that_is_no_task_is_refused(runner: FlaskClient, token_of: Callable[..., str], body: bytes) -> None:
+def test_a_body_that_is_no_task_is_refused_and_logged(
+    runner: FlaskClient, token_of: Callable[..., str], body: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert render(runner, f"Bearer {token_of()}", body) == 422
+    assert '"event": "not_a_task"' in capsys.readouterr().out
 
 
 def test_a_document_that_is_no_job_is_not_taken_for_a_body_that_is_no_task(

@@ -89,6 +89,7 @@ def test_a_refusal_is_tried_once_more_and_has_words_for_the_last_attempt(
     with pytest.raises(TransientError) as failure:
         speak(voice, recording, tmp_path / "line.wav", text="  ")
 
+    assert failure.value.at_last is not None
     assert failure.value.at_last.code == "VOICE_REFUSED"
     assert capsys.readouterr().out.count("voice_refused_once") == 1
 
@@ -126,8 +127,25 @@ def test_a_line_that_takes_too_long_is_transient(
 def test_a_server_that_is_not_there_is_transient(recording: Path, tmp_path: Path) -> None:
     voice = F5Voice(f"http://127.0.0.1:{free_port()}/", voice_id="f5-tts")
 
-    with pytest.raises(TransientError, match="ConnectError"):
+    with pytest.raises(TransientError, match="ConnectError") as failure:
         speak(voice, recording, tmp_path / "line.wav")
+
+    assert failure.value.at_last is None
+
+
+def test_a_defect_of_ours_passes_through_and_the_next_line_makes_a_new_connection(
+    slow_url: str, recording: Path, tmp_path: Path
+) -> None:
+    def crash() -> None:
+        raise LookupError
+
+    voice = F5Voice(slow_url, voice_id="development")
+    connection = voice._connected()
+
+    with pytest.raises(LookupError):
+        voice.speak("Hello there.", ADA, recording, seed=7, target=tmp_path / "line.wav", check=crash)
+
+    assert voice._connected() is not connection
 
 
 def test_a_server_that_is_killed_while_it_speaks_is_transient(recording: Path, tmp_path: Path) -> None:
