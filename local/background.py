@@ -17,8 +17,9 @@ import psutil
 
 from local.addresses import ROOT, Ports
 from local.cloud import CloudBusyError, take_lock
+from local.firebase_suite import functions_answer
 from local.parts import CloudError
-from local.processes import http_answers
+from local.processes import end_leftovers
 
 _LOG = ROOT / ".local" / "logs" / "cloud.log"
 _START_SECONDS = 300
@@ -62,7 +63,8 @@ def stop(root: Path = ROOT) -> bool:
     """No local cloud of this repository runs; whether one did. Its data are kept. Raises CloudError."""
     running = _running(root)
     if running is None:
-        return False
+        # Processes whose supervisor was killed serve on without a lock.
+        return end_leftovers(root, saving_part="firebase", stop_timeout_seconds=40) > 0
     os.kill(running.holder, signal.SIGINT)
     _wait_for(
         lambda: _running(root) is None, _STOP_SECONDS, f"The local cloud (process {running.holder}) does not stop."
@@ -91,7 +93,7 @@ def _running(root: Path = ROOT) -> CloudBusyError | None:
 
 
 def _serves() -> bool:
-    return http_answers(Ports().url("hosting") + "/api/nothing", accept=lambda status, _body: status == 404)
+    return functions_answer(Ports())
 
 
 def _wait_for(condition: Callable[[], bool], seconds: float, otherwise: str) -> None:

@@ -387,6 +387,7 @@ def reset(root: Path = ROOT) -> int:
         print(error, file=sys.stderr)
         return 1
     with lock:
+        end_leftovers(root, saving_part="firebase", stop_timeout_seconds=40)
         state = root / ".local" / "state"
         if state.exists():
             shutil.rmtree(state)

@@ -18,7 +18,7 @@ from typing import Any
 import requests
 
 from local.addresses import ROOT, Ports
-from local.background import ensure_running
+from local.background import ensure_running, stop
 from local.environment import product_environment, read_or_make_secrets
 from local.parts import CloudError
 from local.samples import make_samples
@@ -176,6 +176,7 @@ def wait_for_balance(client: Client, expected: int, *, seconds: float = 90.0) ->
 
 def run(client: Client) -> None:
     """The main job, from signing up to the file."""
+    name = own_background()
     say("\nSigning up")
     user = client.sign_up()["user"]
     say(f"  {user['name']} has {user['tokens']} tokens")
@@ -192,7 +193,6 @@ def run(client: Client) -> None:
     for line in script["dialogue"]:
         say(f"  {names[line['speaker']]}: {line['text']}")
     say("Starting the video")
-    name = own_background()
     body = {"backgroundVideo": name} if name else {}
     started = client.post(f"/api/scripts/{script['id']}/generate-video", json=body)
     job = follow_job(client, started["job"]["jobId"])
@@ -233,6 +233,10 @@ def main() -> int:
     except (DemoError, CloudError, requests.RequestException) as error:
         print(f"\nThe demo stopped: {error}\nWhat each part wrote is in {LOGS}.", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nThe demo was interrupted; stopping the system, its data are kept.", file=sys.stderr)
+        stop()
+        return 130
     say("\nThe system is still up.")
     say("  base URL       http://localhost:8000")
     say("  stop it        make stop")

@@ -104,6 +104,7 @@ def _voice(site: Site) -> Part:
         environment=_environment(site),
         checks=_answers("voice", site.ports.url("voice") + "/config"),
         ready_timeout_seconds=120,
+        restarts=True,
         ports=(site.ports.voice,),
     )
 
@@ -115,5 +116,6 @@ def _writer(site: Site) -> Part:
         cwd=site.root,
         environment=_environment(site),
         checks=_answers("writer", site.ports.url("writer") + "/v1/models", below_status=500),
+        restarts=True,
         ports=(site.ports.writer,),
     )

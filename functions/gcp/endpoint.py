@@ -140,7 +140,7 @@ def handle(request: Request, named: Route | None) -> Response:
         cors = cors_headers(settings(), request.headers.get("Origin"))
         response = _dispatch(request, named, request_id, fields)
     except Exception as error:  # noqa: BLE001 (the outermost handler: logs where, tells the client nothing)
-        refusal = _refusal_of(error, request)
+        refusal = _refusal_of(error)
         if refusal is None:
             fields |= {"code": "INTERNAL", "error": type(error).__name__, "at": log.frames_of(error)}
             response = _internal_error(request_id)
@@ -157,12 +157,13 @@ def handle(request: Request, named: Route | None) -> Response:
     return response
 
 
-def _refusal_of(error: Exception, request: Request) -> ApiError | None:
+def _refusal_of(error: Exception) -> ApiError | None:
     """What the client is told of an error; None for a defect of ours."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, RequestEntityTooLarge):
-        return _too_large(request)
+        # The form parser's own bounds: 1,000 parts, and 500 kB of text fields in all.
+        return BodyTooLarge("The form has too many parts or too long text fields.")
     if isinstance(error, HTTPException):
         return ValidationFailed([{"loc": ["body"], "msg": "The request cannot be read.", "type": "value_error"}])
     # Deferred: whoever got one of these errors has the package already.
@@ -242,14 +243,14 @@ def _authenticate(request: Request, route: Route) -> "tuple[User | None, datetim
 
 
 def _parse(request: Request, model: type[BaseModel]) -> tuple[BaseModel, Mapping[str, Sequence[bytes]]]:
-    """The body as its model, and the files of a form. Raises ValidationFailed and RequestEntityTooLarge."""
+    """The body as its model, and the files of a form. Raises ValidationFailed and BodyTooLarge."""
     if model is NoBody:
         return NoBody(), {}
     is_form = issubclass(model, Form)
-    request.max_content_length = MAX_FORM_BYTES if is_form else MAX_JSON_BYTES
+    _check_size(request, MAX_FORM_BYTES if is_form else MAX_JSON_BYTES)
     try:
         if not is_form:
-            return model.model_validate_json(request.get_data(cache=False) or b"{}"), {}
+            return model.model_validate_json(request.get_data() or b"{}"), {}
         # Empty text fields are what forms send for "not filled in".
         fields = {name: value for name, value in request.form.items() if value != ""}
         # A file that nobody chose is sent as well, with an empty name.
@@ -288,6 +289,12 @@ def _json(content: object, status: int, headers: Mapping[str, str]) -> Response:
     )
 
 
-def _too_large(request: Request) -> BodyTooLarge:
-    limit = request.max_content_length or MAX_JSON_BYTES
-    return BodyTooLarge(f"The body is larger than {limit // 1024} KiB.")
+def _check_size(request: Request, limit: int) -> None:
+    """Raises BodyTooLarge, before a body that states its length is read.
+
+    Not by the request's own `max_content_length`: functions-framework reads the rest of every request after its answer
+    was made, and would run into that limit again and answer 500.
+    """
+    size_bytes = request.content_length if request.content_length is not None else len(request.get_data())
+    if size_bytes > limit:
+        raise BodyTooLarge(f"The body is larger than {limit // 1024} KiB.")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import functions_framework
 import pytest
 from flask import Request, Response
 from google.api_core.exceptions import Aborted, DeadlineExceeded, RetryError, ServiceUnavailable
@@ -14,10 +15,11 @@ from werkzeug.test import EnvironBuilder
 from accounts.sessions import issue_session
 from accounts.users import User
 from gcp import clients
-from gcp.endpoint import MAX_JSON_BYTES
+from gcp.endpoint import MAX_FORM_BYTES, MAX_JSON_BYTES
 from gcp.errors import ApiError
 from gcp.not_found import not_found
 from gcp.settings import settings
+from local.addresses import ROOT
 from routes import ROUTES, Access, siblings
 
 if TYPE_CHECKING:
@@ -195,6 +197,28 @@ def test_a_body_over_the_limit_is_refused_unread(send: Callable[..., Response]) 
 
     assert response.status_code == 413
     assert error(response)["code"] == "BODY_TOO_LARGE"
+
+
+@pytest.mark.parametrize(
+    ("operation", "path"), [("login", "/api/login"), ("create_character", "/api/characters/complete")]
+)
+def test_a_body_over_the_limit_is_refused_by_the_production_server_too(
+    product: pytest.MonkeyPatch, db: "Client", make_user: Callable[..., User], operation: str, path: str
+) -> None:
+    # functions-framework reads what is left of a request after its answer was made.
+    product.setenv("FIREBASE_CONFIG", "{}")
+    make_user("ann")
+    token = issue_session("ann", settings().jwt_secrets, now=datetime.now(UTC))
+    app = functions_framework.create_app(  # type: ignore[no-untyped-call]  # the package says nothing of its types
+        operation, str(ROOT / "functions" / "main.py")
+    )
+
+    response = app.test_client().post(
+        path, data=b" " * (MAX_FORM_BYTES + 1), headers={"Authorization": f"Bearer {token}"}
+    )
+
+    assert db
+    assert (response.status_code, response.json["error"]["code"]) == (413, "BODY_TOO_LARGE")
 
 
 def test_an_internal_error_tells_the_client_nothing_and_the_log_where(
