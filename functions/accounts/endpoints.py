@@ -3,19 +3,22 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import EmailStr, Field, StringConstraints
+from pydantic import AfterValidator, EmailStr, Field, StringConstraints
 
 from accounts.users import UserAnswer, ensure_user
 from gcp.endpoint import Call, endpoint
 from gcp.errors import AddressTaken, WrongCredentials
 from gcp.models import Answer, Body, NoBody
 from gcp.settings import settings
+from gcp.text import name_text
 
 Password = Annotated[str, Field(min_length=6, max_length=128)]
 
 
 class SignupBody(Body):
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=50)]
+    name: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=2, max_length=50), AfterValidator(name_text)
+    ]
     email: EmailStr
     password: Password
 

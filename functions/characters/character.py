@@ -17,7 +17,7 @@ from contracts.media_paths import api_path
 from contracts.message import Message
 from gcp.errors import Forbidden, NotFound, ValidationFailed
 from gcp.models import Answer, FileField, Form
-from gcp.text import DIRECTION_CONTROLS, has_controls
+from gcp.text import name_text
 from media.signing import signed_path
 
 # Firestore refuses some ids (".", "__x__") with an error of its own; ours are all of this shape.
@@ -25,15 +25,8 @@ _ID = re.compile(r"[A-Za-z0-9]{1,64}")
 _IMAGE_KEYS = re.compile(r" *[0-9]{1,6} *(, *[0-9]{1,6} *)*")
 
 
-def _one_line(text: str) -> str:
-    # A direction control in a name could make the text around it read differently.
-    if has_controls(text) or DIRECTION_CONTROLS.search(text):
-        raise ValueError("control characters and line breaks are not allowed")
-    return text
-
-
 DisplayName = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50), AfterValidator(_one_line)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50), AfterValidator(name_text)
 ]
 RefText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 Speed = Annotated[float, Field(ge=0.5, le=2.0)]

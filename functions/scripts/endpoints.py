@@ -13,6 +13,7 @@ from gcp.errors import NotFound, ValidationFailed, WriterFailed
 from gcp.models import Answer, Body, NoBody
 from gcp.page import limit_parameter, page_limit
 from gcp.settings import settings
+from gcp.text import prose_text
 from scripts.script import (
     MAX_CHARACTERS,
     MAX_LINES,
@@ -44,6 +45,7 @@ class GenerateScriptBody(Body):
     prompt: Annotated[
         str,
         StringConstraints(strip_whitespace=True, min_length=MIN_PROMPT_LENGTH, max_length=MAX_PROMPT_LENGTH),
+        AfterValidator(prose_text),
     ]
 
 

@@ -161,6 +161,9 @@ def test_a_deleted_user_is_refused(call_api: Callable[..., Any]) -> None:
             {"name": "A", "email": "a@example.com", "password": "secret1"}, "name", "string_too_short", id="short"
         ),
         pytest.param({"name": 7, "email": "a@example.com", "password": "secret1"}, "name", "string_type", id="number"),
+        pytest.param(
+            {"name": "A\0n", "email": "a@example.com", "password": "secret1"}, "name", "value_error", id="nul"
+        ),
         pytest.param({"name": "Ann", "email": "nowhere", "password": "secret1"}, "email", "value_error", id="address"),
         pytest.param(
             {"name": "Ann", "email": "a@example.com", "password": "x" * 129}, "password", "string_too_long", id="long"

@@ -126,7 +126,9 @@ def test_ones_own_hidden_character_can_speak(db: "Client", call_api: CallApi, wr
 
 
 @pytest.mark.parametrize(
-    "prompt", ["too short", " " * 30, "x" * 2001, 12345678901], ids=["9 characters", "spaces", "2001", "a number"]
+    "prompt",
+    ["too short", " " * 30, "x" * 2001, 12345678901, "a prompt with \0 in it"],
+    ids=["9 characters", "spaces", "2001", "a number", "a control character"],
 )
 def test_a_prompt_outside_its_limits_is_refused(call_api: CallApi, writer: Desk, prompt: str) -> None:
     status, body, _ = generate(call_api, ["tom", "eva"], prompt)
