@@ -35,13 +35,15 @@ def test_the_command_is_exactly_this() -> None:
     line = SpokenLine(speaker="ada", text="Hi", sample_count=48_000, voiced=())
     composition = Composition(
         timeline=build_timeline([line], picture_counts={"ada": 1}),
-        pictures={"ada": [Path("/work/ada.png")]},
-        captions=Path("/work/captions.ass"),
-        audio=Path("/work/all.wav"),
-        background=Path("/work/back.mp4"),
+        pictures={"ada": [Path("/scratch/ada.png")]},
+        captions=Path("/scratch/captions.ass"),
+        audio=Path("/scratch/all.wav"),
+        background=Path("/scratch/back.mp4"),
         start_seconds=0.0,
     )
-    argv = build_argv(composition, Path("/work/out"), encoder=NVENC, cut=BackgroundCut(start_seconds=1.25, wraps=False))
+    argv = build_argv(
+        composition, Path("/scratch/out"), encoder=NVENC, cut=BackgroundCut(start_seconds=1.25, wraps=False)
+    )
     graph = (
         "[0:a:0]pan=stereo|c0=c0|c1=c0[sound];"
         "[2:v:0]fps=30,scale=trunc(iw*sar/2)*2:ih,scale=1080:1920:force_original_aspect_ratio=increase,"
@@ -49,18 +51,18 @@ def test_the_command_is_exactly_this() -> None:
         "[1:v:0]format=rgba,scale=720:860:force_original_aspect_ratio=decrease:force_divisible_by=2"
         ":flags=lanczos:out_color_matrix=bt709,setsar=1,format=yuva420p[picture0];"
         "[base0][picture0]overlay=x=30:y=H-h:enable='between(n,0,29)'[base1];"
-        "[base1]trim=end_frame=39,setpts=N/30/TB[cut];[cut]ass=filename=/work/captions.ass:shaping=complex[video]"
+        "[base1]trim=end_frame=39,setpts=N/30/TB[cut];[cut]ass=filename=/scratch/captions.ass:shaping=complex[video]"
     )
     assert argv == [
         *("ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error", "-y", "-progress", "pipe:1", "-nostats"),
-        *("-protocol_whitelist", "file,pipe", "-format_whitelist", "wav", "-f", "wav", "-i", "/work/all.wav"),
+        *("-protocol_whitelist", "file,pipe", "-format_whitelist", "wav", "-f", "wav", "-i", "/scratch/all.wav"),
         *("-threads", "1", "-protocol_whitelist", "file,pipe", "-format_whitelist", "png_pipe", "-f", "png_pipe"),
-        *("-i", "/work/ada.png", "-protocol_whitelist", "file,pipe", "-format_whitelist", "mov,matroska"),
-        *("-an", "-sn", "-dn", "-ss", "1.250", "-i", "/work/back.mp4", "-filter_complex", graph),
+        *("-i", "/scratch/ada.png", "-protocol_whitelist", "file,pipe", "-format_whitelist", "mov,matroska"),
+        *("-an", "-sn", "-dn", "-ss", "1.250", "-i", "/scratch/back.mp4", "-filter_complex", graph),
         *("-map", "[video]", "-map", "[sound]", *NVENC.options),
         *("-c:a", "aac", "-b:a", "160k", "-ar", "48000", "-map_metadata", "-1", "-map_chapters", "-1"),
         *("-metadata", f"comment={AI_NOTICE}", "-metadata", f"description={AI_SOURCE_TYPE}"),
-        *("-movflags", "+faststart", "-f", "mp4", "/work/out"),
+        *("-movflags", "+faststart", "-f", "mp4", "/scratch/out"),
     ]
 
 
