@@ -15,14 +15,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "functions")]
 
-from gpu_runner.captions import write_captions  # noqa: E402 (the repository is put on the path above)
-from gpu_runner.composition import BACKGROUND_FORMATS, Composition, compose_video, place_background  # noqa: E402
-from gpu_runner.encoders import X264  # noqa: E402
-from gpu_runner.ffmpeg import measure_video_seconds  # noqa: E402
-from gpu_runner.fonts import installed_fonts  # noqa: E402
-from gpu_runner.soundtrack import join_lines, normalise_line  # noqa: E402
-from gpu_runner.timeline import SpokenLine, Timeline, build_timeline  # noqa: E402
-from local.samples import make_samples  # noqa: E402
+from gpu_runner.captions import write_captions
+from gpu_runner.composition import BACKGROUND_FORMATS, Composition, compose_video, place_background
+from gpu_runner.encoders import X264
+from gpu_runner.ffmpeg import measure_video_seconds
+from gpu_runner.fonts import installed_fonts
+from gpu_runner.soundtrack import join_lines, normalise_line
+from gpu_runner.timeline import SpokenLine, Timeline, build_timeline
+from local.samples import make_samples
 
 LINES = 4
 

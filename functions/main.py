@@ -1,5 +1,6 @@
 """The deployment's table of contents: every function that the Firebase CLI finds and deploys."""
 
+from accounts.endpoints import get_me, login, refresh_token, signup
 from accounts.triggers import on_user_created
 from activities.endpoints import clear_my_activities, get_my_activity_stats, list_my_activities
 from characters.endpoints import (
@@ -13,12 +14,10 @@ from characters.endpoints import (
     update_character,
 )
 from characters.triggers import on_character_created
+from gcp.not_found import not_found
 from media.endpoints import get_picture, get_recording, get_video
 from scripts.endpoints import delete_script, generate_script, get_script, list_my_scripts, update_script
 from scripts.triggers import on_script_created
-
-from accounts.endpoints import get_me, login, refresh_token, signup
-from gcp.not_found import not_found
 from videos.endpoints import generate_video, get_video_job, get_video_status
 from videos.triggers import on_video_job_written, repair_video_jobs
 

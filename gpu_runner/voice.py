@@ -163,8 +163,7 @@ class F5Voice:
         outages = (httpx.HTTPError, httpx.StreamError, OSError, CancelledError, QueueError, TooManyRequestsError)
         try:
             yield
-        except Exception as error:
-            # The connection may hold on to what failed; the next line makes a new one.
+        except Exception as error:  # whatever it is: the connection may hold on to what failed; it is raised on below
             self._client = None
             if isinstance(error, AppError):
                 refused = HopelessError("VOICE_REFUSED", "The voice could not speak one of the lines.")

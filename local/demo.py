@@ -184,9 +184,7 @@ def run(client: Client) -> None:
     characters = [client.create_character(character_files(letter)) for letter in "AB"]
     names = {character["id"]: character["displayName"] for character in characters}
     for character in characters:
-        say(
-            f"  {character['displayName']}: {character['imageCount']} pictures, recording {character['audioFile'][:60]}"
-        )
+        say(f"  {character['displayName']}: a recording and {character['imageCount']} pictures")
     prompt = os.environ.get("PROMPT") or PROMPT
     say(f"Having a dialogue written: {prompt}")
     script = client.post("/api/scripts/generate", json={"selectedCharacters": list(names), "prompt": prompt})

@@ -101,7 +101,7 @@ def espeak(text: str, *, voice: str, pitch_setting: int, words_per_minute: int) 
         capture_output=True,
         check=True,
     ).stdout
-    # The header's sizes are placeholders when espeak-ng writes to a pipe; the samples begin after "data" + 4 bytes.
+    # The header's sizes mean nothing when espeak-ng writes to a pipe; the samples begin after "data" + 4 bytes.
     if b"data" not in spoken:
         return np.zeros(0), SAMPLE_RATE_HZ
     sample_rate_hz = int.from_bytes(spoken[24:28], "little")

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+# As the deployment has it; what follows is imported from there.
 sys.path.insert(0, str(ROOT / "functions"))
 
-from pydantic import TypeAdapter  # noqa: E402
-from pydantic.json_schema import JsonSchemaMode, models_json_schema  # noqa: E402
+from pydantic import TypeAdapter
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from gcp.deployment import REGION  # noqa: E402 (functions/ is put on the path above, as the deployment has it)
-from gcp.endpoint import MAX_FORM_BYTES, MAX_JSON_BYTES  # noqa: E402
-from gcp.errors import (  # noqa: E402
+from gcp.deployment import REGION
+from gcp.endpoint import MAX_FORM_BYTES, MAX_JSON_BYTES
+from gcp.errors import (
     ApiError,
     BodyTooLarge,
     MethodNotAllowed,
@@ -26,8 +27,8 @@ from gcp.errors import (  # noqa: E402
     Unavailable,
     ValidationFailed,
 )
-from gcp.models import BareAnswer, FileField, Form, NoBody  # noqa: E402
-from routes import NOT_FOUND_FUNCTION, ROUTES, Access, Route  # noqa: E402
+from gcp.models import BareAnswer, FileField, Form, NoBody
+from routes import NOT_FOUND_FUNCTION, ROUTES, Access, Route
 
 FIREBASE_JSON = ROOT / "firebase.json"
 OPENAPI_JSON = ROOT / "docs/site/api/openapi.json"

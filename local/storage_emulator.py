@@ -24,7 +24,7 @@ from typing_extensions import override
 from local.addresses import BUCKET, HOST, Ports
 
 
-class _OneAtATime(RequestHandler):  # type: ignore[misc]
+class _OneAtATime(RequestHandler):  # type: ignore[misc]  # the package says nothing of its types
     """Many connections wait side by side; the requests themselves touch the objects one after another."""
 
     lock = threading.Lock()

@@ -2,10 +2,9 @@
 
 from datetime import datetime
 
-from media.signing import signed_path
-
 from contracts.video_job import JobStatus, Step, StepStatus, VideoJob, completed_steps
 from gcp.models import Answer
+from media.signing import signed_path
 
 
 class JobView:

@@ -13,6 +13,18 @@ from google.cloud.firestore import Client as FirestoreClient
 from local.demo import Client
 
 POLL_SECONDS = 0.3
+# What the log says, in order, of a cast whose script became a video.
+ACTIVITIES = [
+    "user_signed_up",
+    "tokens_granted",
+    "character_created",
+    "character_created",
+    "script_created",
+    "script_updated",
+    "video_generation_started",
+    "video_generation_completed",
+    "tokens_deducted",
+]
 
 
 class App(Client):

@@ -15,21 +15,10 @@ import requests
 
 from local.addresses import PROJECT_ID
 from local.cloud import LocalCloud
-from tests.end_to_end.client import Books, Cast, VoiceServer, wait_until
+from tests.end_to_end.client import ACTIVITIES, Books, Cast, VoiceServer, wait_until
 from tests.media import probe
 
 PAID_ONCE = ["capture", "grant", "hold"]
-ACTIVITIES = [
-    "user_signed_up",
-    "tokens_granted",
-    "character_created",
-    "character_created",
-    "script_created",
-    "script_updated",
-    "video_generation_started",
-    "video_generation_completed",
-    "tokens_deducted",
-]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from gpu_runner.composition import AI_NOTICE
 from gpu_runner.timeline import PAUSE_SAMPLES, SAMPLE_RATE_HZ, TAIL_SAMPLES
 from local.espeak import median_pitch_hz
 from local.samples import VOICES
-from tests.end_to_end.client import App, Cast, VoiceServer, wait_until
+from tests.end_to_end.client import ACTIVITIES, App, Cast, VoiceServer, wait_until
 from tests.end_to_end.conftest import PICTURE_COLOURS
 from tests.media import (
     FRAME_RATE_HZ,
@@ -315,17 +315,7 @@ def test_all_five_steps_are_completed(main_job: MainJob) -> None:
 
 
 def test_the_log_says_what_happened_in_order(main_job: MainJob) -> None:
-    assert main_job.app.activity_types() == [
-        "user_signed_up",
-        "tokens_granted",
-        "character_created",
-        "character_created",
-        "script_created",
-        "script_updated",
-        "video_generation_started",
-        "video_generation_completed",
-        "tokens_deducted",
-    ]
+    assert main_job.app.activity_types() == ACTIVITIES
 
 
 # What media elements load
