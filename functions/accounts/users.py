@@ -13,16 +13,27 @@ if TYPE_CHECKING:
 
 
 class User(Message):
-    """A user as stored, with the document's id. `tokens` is the balance, `held` what unfinished videos will cost."""
+    """A user as stored, with the document's id. `tokens` is the balance, `held` what unfinished videos will cost.
+
+    `ledger_tokens` is the balance by the ledger: always `tokens`, until an admin edits that in the console
+    (tokens.adjustments). `disabled` is an admin's word, `identity_disabled` and `tokens_valid_after` are Firebase
+    Auth's, copied from there within a minute while a token of the user may be alive, until `access_until`.
+    """
 
     id: str
     name: str
     email: str
     tokens: int
     held: int = 0
+    ledger_tokens: int
     is_verified: bool = False
     subscription: str = "free"
     disabled: bool = False
+    identity_disabled: bool = False
+    tokens_valid_after: datetime | None = None
+    access_until: datetime | None = None
+    # The account is being deleted, or is gone but for its ledger.
+    deleted_at: datetime | None = None
     # The activity log shows only what happened later (activities.store).
     activities_cleared_at: datetime | None = None
     created_at: datetime
@@ -43,7 +54,7 @@ class UserAnswer(Answer):
 
     @classmethod
     def of(cls, user: User) -> "UserAnswer":
-        return cls(**user.model_dump(exclude={"held", "disabled", "activities_cleared_at"}))
+        return cls(**user.model_dump(include=set(cls.model_fields)))
 
 
 def find_user(db: "Client", user_id: str, *, transaction: "Transaction | None" = None) -> User | None:
@@ -70,6 +81,7 @@ def ensure_user(
                 name=name,
                 email=email,
                 tokens=tokens_to_give,
+                ledger_tokens=tokens_to_give,
                 is_verified=is_verified,
                 created_at=now,
                 updated_at=now,

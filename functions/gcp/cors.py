@@ -16,7 +16,7 @@ def cors_headers(settings: Settings, origin: str | None) -> dict[str, str]:
     headers = {"Vary": "Origin, Authorization"}
     if origin and _is_allowed(settings, origin):
         headers["Access-Control-Allow-Origin"] = origin
-        headers["Access-Control-Expose-Headers"] = "X-Request-Id, WWW-Authenticate"
+        headers["Access-Control-Expose-Headers"] = "X-Request-Id, X-Next-Page-Token, Retry-After, WWW-Authenticate"
     return headers
 
 
@@ -24,7 +24,7 @@ def preflight_headers(methods: Sequence[str]) -> dict[str, str]:
     """What a preflight is told besides, for a path with these methods."""
     return {
         "Access-Control-Allow-Methods": ", ".join(methods),
-        "Access-Control-Allow-Headers": "Authorization, Content-Type",
+        "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key",
         "Access-Control-Max-Age": "3600",
     }
 

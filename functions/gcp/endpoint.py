@@ -31,7 +31,7 @@ from gcp.errors import (
     Unavailable,
     ValidationFailed,
 )
-from gcp.models import Form, NoBody, QueryParameter
+from gcp.models import Form, NoBody, QueryParameter, WithHeaders
 from gcp.settings import settings
 from routes import NOT_FOUND_FUNCTION, Access, Memory, Route, route_of, siblings
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from accounts.users import User
 
 BodyModel = TypeVar("BodyModel", bound=BaseModel)
-Answers = BaseModel | Sequence[BaseModel] | Response
+Answers = BaseModel | Sequence[BaseModel] | WithHeaders | Response
 
 MAX_JSON_BYTES = 512 * 1024  # 100 lines of 400 letters of 4 bytes each, with their quotes, fit several times
 MAX_FORM_BYTES = 30 * 1024 * 1024  # the platform's own limit is 32 MiB for the whole request
@@ -208,8 +208,9 @@ def _dispatch(request: Request, named: Route | None, request_id: str, fields: di
     )
     if isinstance(answer, Response):
         return answer
-    content = TypeAdapter(handler.answer).dump_json(answer, by_alias=True)
-    return Response(content, status=200, content_type="application/json")
+    content, headers = answer if isinstance(answer, WithHeaders) else (answer, {})
+    body_bytes = TypeAdapter(handler.answer).dump_json(content, by_alias=True)
+    return Response(body_bytes, status=200, content_type="application/json", headers=dict(headers))
 
 
 def _preflight(by_method: Mapping[str, Route]) -> Response:

@@ -2,15 +2,20 @@
 
     ApiError
       x ValidationFailed       422  VALIDATION_FAILED
+        x IdempotencyKeyReused 422  IDEMPOTENCY_KEY_REUSED
       x InsufficientTokens     400  INSUFFICIENT_TOKENS
       x Unauthenticated        401  UNAUTHENTICATED
+        x SignInAgain          401  SIGN_IN_AGAIN
       x WrongCredentials       401  WRONG_CREDENTIALS
       x Forbidden              403  FORBIDDEN
+      x SignupClosed           403  SIGNUP_CLOSED
       x NotFound               404  NOT_FOUND
       x MethodNotAllowed       405  METHOD_NOT_ALLOWED
       x AddressTaken           409  ADDRESS_TAKEN
       x JobUnfinished          409  JOB_UNFINISHED
+      x RequestInProgress      409  REQUEST_IN_PROGRESS
       x BodyTooLarge           413  BODY_TOO_LARGE
+      x RateLimited            429  RATE_LIMITED
       x WriterFailed           502  WRITER_FAILED
       x Unavailable            503  UNAVAILABLE
 
@@ -73,6 +78,16 @@ class ValidationFailed(ApiError):
         return self.details
 
 
+class IdempotencyKeyReused(ValidationFailed):
+    """The Idempotency-Key came with another request before."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+
+    def __init__(self) -> None:
+        message = "This key was used for another request in the last 24 hours."
+        super().__init__([{"loc": ["header", "Idempotency-Key"], "msg": message, "type": "value_error"}])
+
+
 class InsufficientTokens(ApiError):
     status = 400
     code = "INSUFFICIENT_TOKENS"
@@ -95,6 +110,15 @@ class Unauthenticated(ApiError):
         super().__init__(message, headers={"WWW-Authenticate": "Bearer"})
 
 
+class SignInAgain(Unauthenticated):
+    """The token is good, but its user last proved who they are too long ago."""
+
+    code = "SIGN_IN_AGAIN"
+
+    def __init__(self) -> None:
+        super().__init__("Sign in again: the last sign-in is more than 30 days ago.")
+
+
 class WrongCredentials(ApiError):
     status = 401
     code = "WRONG_CREDENTIALS"
@@ -103,6 +127,14 @@ class WrongCredentials(ApiError):
 class Forbidden(ApiError):
     status = 403
     code = "FORBIDDEN"
+
+
+class SignupClosed(ApiError):
+    status = 403
+    code = "SIGNUP_CLOSED"
+
+    def __init__(self) -> None:
+        super().__init__("New accounts are not taken at the moment.")
 
 
 class NotFound(ApiError):
@@ -135,9 +167,33 @@ class JobUnfinished(ApiError):
         return {"jobId": self.job_id}
 
 
+class RequestInProgress(ApiError):
+    """The request with this Idempotency-Key is still being worked on; `retry_after_seconds` until it surely is not."""
+
+    status = 409
+    code = "REQUEST_IN_PROGRESS"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(
+            "The first request with this Idempotency-Key is still being worked on; try again.",
+            param="Idempotency-Key",
+            headers={"Retry-After": str(max(1, retry_after_seconds))},
+        )
+
+
 class BodyTooLarge(ApiError):
     status = 413
     code = "BODY_TOO_LARGE"
+
+
+class RateLimited(ApiError):
+    """Too many of these in too short a time; the client may try again after `retry_after_seconds`."""
+
+    status = 429
+    code = "RATE_LIMITED"
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message, headers={"Retry-After": str(max(1, retry_after_seconds))})
 
 
 class WriterFailed(ApiError):

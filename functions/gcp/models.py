@@ -1,7 +1,7 @@
 """The bases of request bodies and answers."""
 
 from collections.abc import Mapping
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -54,6 +54,13 @@ class BareAnswer(NamedTuple):
     status: int
     description: str
     content_type: str = ""
+
+
+class WithHeaders(NamedTuple):
+    """What a handler returns when its answer needs headers: the answer itself, and they."""
+
+    content: Any
+    headers: Mapping[str, str]
 
 
 class Answer(BaseModel):

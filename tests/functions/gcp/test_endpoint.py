@@ -108,7 +108,7 @@ def test_a_preflight_of_an_unknown_path_is_answered_so_that_a_page_may_read_the_
 def test_only_headers_that_we_read_or_set_are_named_to_browsers(send: Callable[..., Response]) -> None:
     response = send("OPTIONS", "/api/scripts/abc", headers={"Origin": ORIGIN})
 
-    assert response.headers["Access-Control-Allow-Headers"] == "Authorization, Content-Type"
+    assert response.headers["Access-Control-Allow-Headers"] == "Authorization, Content-Type, Idempotency-Key"
     assert response.headers["Access-Control-Expose-Headers"] == "X-Request-Id, WWW-Authenticate"
 
 
