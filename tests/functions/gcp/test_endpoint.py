@@ -109,7 +109,10 @@ def test_only_headers_that_we_read_or_set_are_named_to_browsers(send: Callable[.
     response = send("OPTIONS", "/api/scripts/abc", headers={"Origin": ORIGIN})
 
     assert response.headers["Access-Control-Allow-Headers"] == "Authorization, Content-Type, Idempotency-Key"
-    assert response.headers["Access-Control-Expose-Headers"] == "X-Request-Id, WWW-Authenticate"
+    assert (
+        response.headers["Access-Control-Expose-Headers"]
+        == "X-Request-Id, X-Next-Page-Token, Retry-After, WWW-Authenticate"
+    )
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost.evil.example", "null"])
