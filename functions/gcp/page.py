@@ -1,7 +1,7 @@
 """Lists come in pages: how long one may be, and where the next one begins.
 
 A client asks with `limit` and `pageToken`; when there is more, the answer's header `X-Next-Page-Token` has the token
-for it. A token is opaque to clients: the sort key and the id of the last document that was seen, so that a page costs the
+for it. A token is opaque to clients: the sort key and the id of the last document that was seen. So a page costs the
 same wherever it begins, and documents that come or go meanwhile shift nothing.
 """
 
