@@ -37,7 +37,7 @@ def firestore_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     java = find_java(ROOT / ".venv") or shutil.which("java")
     assert java, "the Firestore emulator needs Java: run make setup"
     port = free_port()
-    argv = [str(java), "-cp", str(_jar()), _MAIN_CLASS, "--host", HOST, "--port", str(port)]
+    argv = [str(java), "-cp", str(firestore_jar()), _MAIN_CLASS, "--host", HOST, "--port", str(port)]
     yield from _served(argv, port, tmp_path_factory.mktemp("firestore"), "FIRESTORE_EMULATOR_HOST", f"{HOST}:{port}")
 
 
@@ -85,7 +85,7 @@ def _served(argv: list[str], port: int, folder: Path, variable: str, value: str)
         process.wait()
 
 
-def _jar() -> Path:
+def firestore_jar() -> Path:
     """The emulator's jar: the Firebase CLI's, the Google Cloud SDK's, or one that the CLI fetches now."""
     cli, cache = ROOT / "node_modules" / "firebase-tools", Path.home() / ".cache" / "firebase" / "emulators"
     found = cached_firestore_jar(cli, cache) or sdk_firestore_jar()
