@@ -10,7 +10,7 @@ export PROMPT VOICE_A VOICE_B IMAGE_A IMAGE_B BACKGROUND
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 10
 
-setup:  ## bring what is missing: Python packages, the Firebase CLI, Java, FFmpeg, fonts
+setup:  ## bring what is missing: Python packages, the Firebase CLI, Java, FFmpeg, fonts, a browser for the tests
 	@python3 -m local.setup
 
 run: setup  ## start the whole cloud on this machine; Ctrl-C stops it and keeps its data

@@ -29,7 +29,8 @@ class Memory(StrEnum):
     LARGE = "1024"
 
 
-_JWT = ("JWT_SECRET",)
+# What a function needs to know its caller: a user's first call opens the account, wherever it goes.
+_JWT = ("ADDRESS_HASH_KEY", "JWT_SECRET")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +85,8 @@ ROUTES = (
         secrets=(*_JWT, "WEB_API_KEY"),
     ),
     Route(method="GET", path="/api/me", module="accounts.endpoints", function="get_me"),
+    Route(method="DELETE", path="/api/me", module="accounts.account_endpoints", function="delete_me"),
+    Route(method="GET", path="/api/my-data", module="accounts.account_endpoints", function="get_my_data"),
     Route(method="POST", path="/api/refresh-token", module="accounts.endpoints", function="refresh_token"),
     # characters
     Route(
@@ -94,6 +97,13 @@ ROUTES = (
         access=Access.OPTIONAL_USER,
     ),
     Route(method="GET", path="/api/my-characters", module="characters.endpoints", function="list_my_characters"),
+    Route(method="GET", path="/api/my-favorites", module="characters.endpoints", function="list_my_favorites"),
+    Route(
+        method="GET",
+        path="/api/characters-combined",
+        module="characters.endpoints",
+        function="list_characters_combined",
+    ),
     Route(
         method="POST",
         path="/api/characters/complete",
@@ -152,6 +162,12 @@ ROUTES = (
     Route(method="PUT", path="/api/scripts/{scriptId}", module="scripts.endpoints", function="update_script"),
     Route(method="DELETE", path="/api/scripts/{scriptId}", module="scripts.endpoints", function="delete_script"),
     Route(method="GET", path="/api/scripts/{scriptId}", module="scripts.endpoints", function="get_script"),
+    Route(
+        method="GET",
+        path="/api/scripts/{scriptId}/audio-status",
+        module="scripts.endpoints",
+        function="get_audio_status",
+    ),
     # videos
     Route(
         method="POST",
@@ -166,7 +182,14 @@ ROUTES = (
         module="videos.endpoints",
         function="get_video_status",
     ),
+    Route(
+        method="GET",
+        path="/api/scripts/{scriptId}/video-job",
+        module="videos.endpoints",
+        function="get_script_video_job",
+    ),
     Route(method="GET", path="/api/video-jobs/{jobId}", module="videos.endpoints", function="get_video_job"),
+    Route(method="GET", path="/api/my-video-jobs", module="videos.endpoints", function="list_my_video_jobs"),
     # activities
     Route(
         method="GET",
@@ -185,6 +208,27 @@ ROUTES = (
         path="/api/my-activity-stats",
         module="activities.endpoints",
         function="get_my_activity_stats",
+    ),
+    Route(
+        method="GET",
+        path="/api/my-activities-combined",
+        module="activities.endpoints",
+        function="list_my_activities_combined",
+    ),
+    # feedback
+    Route(method="POST", path="/api/feedback", module="feedback.endpoints", function="create_feedback"),
+    # backgrounds
+    Route(method="GET", path="/api/backgrounds", module="backgrounds.endpoints", function="list_backgrounds"),
+    # health
+    Route(
+        method="GET",
+        path="/api/health",
+        module="health.endpoints",
+        function="get_health",
+        access=Access.ANYONE,
+        # The clients of all services.
+        memory=Memory.MEDIUM,
+        secrets=(),
     ),
     # media: paths that load by themselves in media elements
     Route(

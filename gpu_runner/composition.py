@@ -31,8 +31,9 @@ SEAMLESS_SLACK_SECONDS = 10.0
 # IPTC's term for media that a trained model made in part.
 AI_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 
+# What is shown of a background: its middle, as large as the video, at the video's frame rate.
 # The frame rate comes first: scaling is dear, and a background of 60 Hz would be scaled for nothing.
-_COVER = (
+COVER = (
     f"fps={FRAME_RATE_HZ},scale=trunc(iw*sar/2)*2:ih,"
     f"scale={VIDEO_WIDTH}:{VIDEO_HEIGHT}:force_original_aspect_ratio=increase,crop={VIDEO_WIDTH}:{VIDEO_HEIGHT},"
     "setsar=1,format=yuv420p"
@@ -199,12 +200,12 @@ def _graph(composition: Composition, shown: Sequence[_ShownPicture], *, wraps: b
     first_background = 1 + len(shown)
     if wraps:
         chains += [
-            f"[{first_background}:v:0]{_COVER}[rest]",
-            f"[{first_background + 1}:v:0]{_COVER}[again]",
+            f"[{first_background}:v:0]{COVER}[rest]",
+            f"[{first_background + 1}:v:0]{COVER}[again]",
             "[rest][again]concat=n=2:v=1:a=0[base0]",
         ]
     else:
-        chains.append(f"[{first_background}:v:0]{_COVER}[base0]")
+        chains.append(f"[{first_background}:v:0]{COVER}[base0]")
     for index, picture in enumerate(shown):
         # Formatted once here; left to FFmpeg, it would be converted for every frame.
         chains.append(

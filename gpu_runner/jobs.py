@@ -89,7 +89,7 @@ class Jobs:
 
     def read_snapshot(self, job: VideoJob) -> JobSnapshot:
         """What is to be rendered. Raises HopelessError when that is missing or cannot be understood."""
-        with _firestore_errors():
+        with firestore_errors():
             fields = _read(self._snapshot(job))
         try:
             return JobSnapshot.model_validate(fields)
@@ -209,13 +209,14 @@ class Jobs:
         return self._db.document("videoJobSnapshots", job.job_id)
 
     def _transact(self, body: Callable[[Transaction], Result]) -> Result:
-        with _firestore_errors():
+        with firestore_errors():
             result: Result = transactional(body)(self._db.transaction(max_attempts=10))
         return result
 
 
 @contextmanager
-def _firestore_errors() -> Iterator[None]:
+def firestore_errors() -> Iterator[None]:
+    """What Firestore's client raises becomes a TransientError."""
     try:
         yield
     except (GoogleAPIError, GoogleAuthError) as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from google.api_core.exceptions import GoogleAPIError, NotFound, PreconditionFailed
@@ -31,6 +32,20 @@ class MediaStore:
                     "MEDIA_MISSING", "A recording, picture or background of this video no longer exists."
                 ) from error
         partial.replace(target)
+
+    def download_generation(self, object_name: str, generation: int, target: Path) -> datetime | None:
+        """That content of the object is at `target`; when it was put into the bucket. None when that is past."""
+        blob = self._bucket.blob(object_name)
+        with _storage_errors():
+            try:
+                blob.reload(timeout=_TIMEOUT_SECONDS)
+                if int(blob.generation) != generation:
+                    return None
+                blob.download_to_filename(str(target), if_generation_match=generation, timeout=_TIMEOUT_SECONDS)
+            except (NotFound, PreconditionFailed):
+                return None
+        created_at: datetime = blob.time_created
+        return created_at
 
     def exists(self, object_name: str) -> bool:
         with _storage_errors():

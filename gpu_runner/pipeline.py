@@ -164,13 +164,20 @@ class Render:
     def _normalised(self, line: _Line) -> LineAudio:
         sound = self.scratch / f"{line.digest}.wav"
         if not sound.exists():
-            self.media.download(line.audio_object, sound)
+            self._download_line(line, sound)
         try:
             return normalise_line(sound, self.scratch / f"{line.digest}.48k.wav")
         except (FfmpegError, UnusableLineError) as error:
             log.error("line_audio_unusable", job_id=self.job.job_id, error=type(error).__name__)
             unusable = HopelessError("VOICE_UNUSABLE", "The voice gave no usable sound for one of the lines.")
             raise _failure(error, unusable) from error
+
+    def _download_line(self, line: _Line, sound: Path) -> None:
+        try:
+            self.media.download(line.audio_object, sound)
+        except HopelessError as error:
+            # Its last script was deleted or edited since it was found (media.removal): the next attempt speaks it.
+            raise TransientError("a line's audio was removed", at_last=attempts_used_up()) from error
 
     def _concatenate_audio(self, audio: list[LineAudio], timeline: Timeline) -> Path:
         with self.progress.step(StepName.AUDIO_CONCATENATION) as report:

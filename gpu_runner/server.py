@@ -1,9 +1,9 @@
-"""What Cloud Tasks call: `POST /render`. 2xx ends a task, anything else has it delivered again.
+"""What Cloud Tasks call: `POST /render` and `POST /backgrounds`. 2xx ends a task, anything else delivers it again.
 
-200  the job ended, in this call or before, or it is hopeless and was failed
+200  the job ended, in this call or before, or it is hopeless and was failed; the background is listed or refused
 403  the caller is not our queue; the log has the class of the reason
 409  another runner holds the lease, or took it
-422  the body is not a VideoTask, which is retried in vain and shows up in the queue's alerts
+422  the body is not the task of that path, which is retried in vain and shows up in the queue's alerts
 500  something transient, or a fault of ours; the lease is free. Also an outage of the certificates for the token
 """
 
@@ -15,36 +15,50 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from flask import Flask, Response, jsonify, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from contracts import log
+from contracts.background import BackgroundTask
 from contracts.environment import Environment, checked_project_id
+from contracts.message import Message
 from contracts.video_job import MAX_ATTEMPTS, VideoJob
 from contracts.video_task import VideoTask
+from gpu_runner.background import Backgrounds
 from gpu_runner.errors import HopelessError, LeaseLostError, TransientError, attempts_used_up
+from gpu_runner.health import RunnerHealth
 from gpu_runner.jobs import Busy, Ended, Jobs
 from gpu_runner.media_store import MediaStore
 from gpu_runner.pipeline import Render
 from gpu_runner.progress import Progress
+from gpu_runner.reports import Reports
 from gpu_runner.voice import F5Voice, Voice
 
 _SCRATCH_PREFIX = "duologue-runner-"
 
 VerifyCaller = Callable[[str], None]
+Task = TypeVar("Task", bound=Message)
 
 
 class ForeignCallerError(Exception):
     """The request does not come from our queue."""
 
 
+class NotATaskError(Exception):
+    """The body is not the task of its path."""
+
+
 @dataclass(frozen=True)
 class Services:
-    """What a render needs of the outside."""
+    """What the runner works with, of the outside."""
 
     jobs: Jobs
+    backgrounds: Backgrounds
+    reports: Reports
+    health: RunnerHealth
     media: MediaStore
     voice: Voice
     scratch_root: Path
@@ -57,13 +71,19 @@ def create_app() -> Flask:
 
     environment = Environment(checked_project_id(os.environ), dict(os.environ))
     project_id = environment.project_id
+    db = firestore.Client(project=project_id)
+    media = MediaStore(storage.Client(project=project_id).bucket(environment.require("MEDIA_BUCKET")))
+    voice_url = environment.get("F5_TTS_URL", "http://127.0.0.1:7860/")
+    scratch_root = make_scratch_root(Path(tempfile.gettempdir()))
+    health = RunnerHealth(voice_url, scratch_root)
     services = Services(
-        jobs=Jobs(firestore.Client(project=project_id)),
-        media=MediaStore(storage.Client(project=project_id).bucket(environment.require("MEDIA_BUCKET"))),
-        voice=F5Voice(
-            environment.get("F5_TTS_URL", "http://127.0.0.1:7860/"), voice_id=environment.get("VOICE_ID", "f5-tts")
-        ),
-        scratch_root=make_scratch_root(Path(tempfile.gettempdir())),
+        jobs=Jobs(db),
+        backgrounds=Backgrounds(db, media, scratch_root),
+        reports=Reports(db, health.troubles),
+        health=health,
+        media=media,
+        voice=F5Voice(voice_url, voice_id=environment.get("VOICE_ID", "f5-tts")),
+        scratch_root=scratch_root,
     )
     return build_app(services, verify_caller=caller_verifier(environment))
 
@@ -94,21 +114,25 @@ def build_app(services: Services, *, verify_caller: VerifyCaller) -> Flask:
     """The HTTP server over these services."""
     app = Flask("gpu_runner")
 
+    @app.get("/live")
+    def live() -> Response:
+        """200 while the process answers: nothing is looked at, so that a platform may ask every second."""
+        return jsonify(status="healthy")
+
     @app.get("/health")
     def health() -> Response:
-        """200 while the process answers; what it depends on is another question."""
-        return jsonify(status="healthy")
+        """200 while the process answers; the checks say how the machine is, and what does not work is `degraded`."""
+        checks = services.health.checks()
+        is_healthy = all(check["status"] in {"healthy", "unknown"} for check in checks.values())
+        return jsonify(status="healthy" if is_healthy else "degraded", checks=checks)
 
     @app.post("/render")
     def render() -> Response:
         started_at = time.monotonic()
         verify_caller(request.headers.get("Authorization", ""))
-        try:
-            task = VideoTask.model_validate_json(request.get_data())
-        except ValidationError as error:
-            log.warning("not_a_task", error=type(error).__name__)
-            return _answer("not_a_task", 422)
-        outcome, status = render_job(services, task.job_id)
+        task = _task(VideoTask)
+        with services.reports.of_work():
+            outcome, status = render_job(services, task.job_id)
         log.info(
             "render_finished",
             job_id=task.job_id,
@@ -119,10 +143,27 @@ def build_app(services: Services, *, verify_caller: VerifyCaller) -> Flask:
         )
         return _answer(outcome, status)
 
+    @app.post("/backgrounds")
+    def take_in_background() -> Response:
+        verify_caller(request.headers.get("Authorization", ""))
+        task = _task(BackgroundTask)
+        with services.reports.of_work():
+            return _answer(services.backgrounds.take_in(task), 200)
+
     @app.errorhandler(ForeignCallerError)
     def refuse_caller(error: ForeignCallerError) -> Response:
         log.warning("foreign_caller", error=type(error.__cause__ or error).__name__)
         return _answer("foreign_caller", 403)
+
+    @app.errorhandler(NotATaskError)
+    def refuse_task(_error: NotATaskError) -> Response:
+        log.warning("not_a_task", path=request.path)
+        return _answer("not_a_task", 422)
+
+    @app.errorhandler(TransientError)
+    def interrupt(error: TransientError) -> Response:
+        log.warning("interrupted", path=request.path, reason=str(error))
+        return _answer("interrupted", 500)
 
     @app.errorhandler(Exception)
     def fail(error: Exception) -> Response | HTTPException:
@@ -132,6 +173,14 @@ def build_app(services: Services, *, verify_caller: VerifyCaller) -> Flask:
         return _answer("crashed", 500)
 
     return app
+
+
+def _task(model: type[Task]) -> Task:
+    """The request's body. Raises NotATaskError."""
+    try:
+        return model.model_validate_json(request.get_data())
+    except ValidationError as error:
+        raise NotATaskError from error
 
 
 def _answer(outcome: str, status: int) -> Response:

@@ -42,16 +42,16 @@ class Site:
 
 
 def read_or_make_secrets(path: Path) -> dict[str, str]:
-    """The state's own signing key and Identity Toolkit key: made once, so that tokens outlive a restart."""
-    if path.exists():
-        kept: dict[str, str] = json.loads(path.read_text())
-        return kept
+    """The state's own keys: each made once, so that tokens and grants outlive a restart."""
+    kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     made = {
         "JWT_SECRET": _SECRET_PREFIX + secrets.token_urlsafe(48),
+        "ADDRESS_HASH_KEY": _SECRET_PREFIX + secrets.token_urlsafe(48),
         # The Auth emulator takes any key; the product must still have one to send.
         "WEB_API_KEY": _SECRET_PREFIX + secrets.token_urlsafe(16),
-    }
-    write_private(path, json.dumps(made, indent=2) + "\n")
+    } | kept
+    if made != kept:  # an older state has fewer
+        write_private(path, json.dumps(made, indent=2) + "\n")
     return made
 
 

@@ -16,7 +16,7 @@ from local.toolchain import FIRESTORE_MAIN_CLASS, cached_firestore_jar, find_jav
 _LOCAL_CONFIG = "firebase.local.json"
 _SECRETS_FILE = ".secret.local"
 # A name that begins with FIREBASE_ makes the CLI refuse the whole file, without a word.
-SECRET_NAMES = ("JWT_SECRET", "OPENAI_API_KEY", "WEB_API_KEY")
+SECRET_NAMES = ("ADDRESS_HASH_KEY", "JWT_SECRET", "OPENAI_API_KEY", "WEB_API_KEY")
 _LAZY_AUTH_SCHEMAS = Path(__file__).resolve().with_name("lazy_auth_schemas.cjs")
 
 
@@ -40,6 +40,8 @@ def suite_part(site: Site) -> Part:
     environment = dict(site.process) | dict(site.product) | firestore_jar_environment(site.root, site.state_dir)
     # Discovery imports main.py; the CLI's own limit of 10 s is short on a laptop that starts ten processes at once.
     environment["FUNCTIONS_DISCOVERY_TIMEOUT"] = "30"
+    # The project's own bucket, which storage events come from; the CLI would invent a name.
+    environment["STORAGE_BUCKET_URL"] = site.product["MEDIA_BUCKET"]
     environment["NO_COLOR"] = "1"  # its output goes to a file
     argv = [str(node), "--require", str(_LAZY_AUTH_SCHEMAS)]
     argv += [str(firebase_tools(site.root) / "lib" / "bin" / "firebase.js"), "emulators:start"]

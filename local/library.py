@@ -1,11 +1,10 @@
-"""Puts background videos into the local cloud's bucket and catalogue, as an admin does in the cloud.
+"""Puts background videos into the local cloud's bucket, as an admin does in the cloud, and waits for what comes of it.
 
 python -m local.library VIDEO...      with the local cloud's environment (python -m local.cloud environment)
 """
 
-import json
-import subprocess
 import sys
+import time
 from pathlib import Path
 
 from local.addresses import BUCKET, PROJECT_ID, ROOT
@@ -15,49 +14,57 @@ sys.path.insert(0, str(ROOT / "functions"))
 from google.cloud.firestore import Client as FirestoreClient
 from google.cloud.storage import Client as StorageClient
 
+from contracts.background import BackgroundStatus, BackgroundVideo, background_id
 from contracts.media_paths import background_object
-from videos.backgrounds import BackgroundVideo
+
+_PATIENCE_SECONDS = 300.0
+_POLL_SECONDS = 0.2
 
 
-def add_background(path: Path, name: str) -> None:
-    """The video is in the bucket and in the catalogue under that name. Raises ValueError when it is no video."""
-    width, height, duration_seconds = measure_video(path)
-    entry = BackgroundVideo(
-        name=name,
-        object_name=background_object(name),
-        duration_seconds=duration_seconds,
-        width=width,
-        height=height,
-    )
-    bucket = StorageClient(project=PROJECT_ID).bucket(BUCKET)
-    bucket.blob(entry.object_name).upload_from_filename(str(path), content_type="video/mp4")
-    FirestoreClient(project=PROJECT_ID).document("backgrounds", name).set(entry.to_document())
+class Library:
+    """The library of the local cloud."""
+
+    def __init__(self) -> None:
+        self._bucket = StorageClient(project=PROJECT_ID).bucket(BUCKET)
+        self._db = FirestoreClient(project=PROJECT_ID)
+
+    def find(self, name: str) -> BackgroundVideo | None:
+        fields = self._db.document("backgrounds", background_id(name)).get().to_dict()
+        return BackgroundVideo.model_validate(fields) if fields else None
+
+    def put(self, path: Path) -> int:
+        """The file is in the library's folder; the answer is its generation."""
+        blob = self._bucket.blob(background_object(path.name))
+        blob.upload_from_filename(str(path), content_type="video/mp4")
+        return int(blob.generation)
+
+    def wait_for(self, name: str, generation: int, *, until: float) -> BackgroundVideo:
+        """What became of that content of the file. Raises TimeoutError past `until` on the monotonic clock."""
+        while (found := self.find(name)) is None or found.source_generation < generation:
+            if time.monotonic() > until:
+                raise TimeoutError(f"nothing became of {name}: see the logs of storage, firebase and gpu_runner")
+            time.sleep(_POLL_SECONDS)
+        return found
 
 
-def measure_video(path: Path) -> tuple[int, int, float]:
-    """Width and height in pixels, and the length in seconds. Raises ValueError when the file is no video."""
-    argv = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "stream=width,height"]
-    argv += ["-show_entries", "format=duration", "-of", "json", str(path)]
-    probed = subprocess.run(argv, capture_output=True, text=True, check=False)
-    try:
-        found = json.loads(probed.stdout)
-        stream = found["streams"][0]
-        return int(stream["width"]), int(stream["height"]), float(found["format"]["duration"])
-    except (ValueError, KeyError, IndexError) as error:
-        raise ValueError(f"{path} is no video that FFmpeg reads") from error
-
-
-def has_background(name: str) -> bool:
-    return bool(FirestoreClient(project=PROJECT_ID).document("backgrounds", name).get().exists)
-
-
-def main() -> None:
-    for argument in sys.argv[1:]:
-        path = Path(argument)
-        if not has_background(path.name):
-            add_background(path, path.name)
-            print(f"  background {path.name} is in the library")
+def main() -> int:
+    library = Library()
+    put: dict[str, int] = {}
+    for path in map(Path, sys.argv[1:]):
+        there = library.find(path.name)
+        if there is None or there.status is not BackgroundStatus.LISTED:
+            put[path.name] = library.put(path)
+    until = time.monotonic() + _PATIENCE_SECONDS
+    refused = False
+    for name, generation in put.items():
+        found = library.wait_for(name, generation, until=until)
+        if found.status is BackgroundStatus.LISTED:
+            print(f"  background {name} is in the library")
+        else:
+            refused = True
+            print(f"  background {name} is {found.status}: {found.reason}", file=sys.stderr)
+    return 1 if refused else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -39,9 +39,11 @@ def _answers(name: str, url: str, *, below_status: int = 300, timeout_seconds: f
 
 def _storage(site: Site) -> Part:
     port, data_dir = site.ports.storage, site.state_dir / "storage"
+    argv = ["--port", str(port), "--data-dir", str(data_dir), "--bucket", BUCKET]
+    argv += ["--functions-url", site.ports.url("functions")]
     return Part(
         name="storage",
-        argv=_module("local.storage_emulator", "--port", str(port), "--data-dir", str(data_dir), "--bucket", BUCKET),
+        argv=_module("local.storage_emulator", *argv),
         cwd=site.root,
         environment=_environment(site),
         checks=_answers("storage", site.ports.url("storage")),

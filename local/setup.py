@@ -3,7 +3,7 @@
     python3 -m local.setup
 
 Runs under any Python 3 with the standard library alone. What it installs goes into .venv, functions/venv and
-node_modules; FFmpeg, espeak-ng and fonts come from Debian, where this user may install packages.
+node_modules; FFmpeg, espeak-ng, fonts and Chromium come from Debian, where this user may install packages.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from local.reference import copy_reference
 from local.toolchain import (
     MIN_JAVA,
     MIN_NODE,
     cached_firestore_jar,
+    find_chromium,
     find_java,
     find_node,
     npm_argv,
@@ -173,11 +175,11 @@ def ensure_firebase_cli(node: Path) -> None:
     installed = ROOT / "node_modules" / ".package-lock.json"
     if installed.exists() and (stamped("node_modules", fingerprint) or lists_the_same(lock, installed)):
         return
-    say("Installing the Firebase CLI into node_modules (a minute or two)")
+    say("Installing the Firebase CLI and the tests' packages into node_modules (a minute or two)")
     argv = [*npm_argv(node), "ci", "--no-audit", "--no-fund", "--loglevel=error"]
     environment_path = str(node.parent) + os.pathsep + os.environ.get("PATH", "")
     os.environ["PATH"] = environment_path  # npm starts `node` for the packages' own scripts
-    call(argv, failure="npm could not install the Firebase CLI.")
+    call(argv, failure="npm could not install what package.json lists.")
     write_stamp("node_modules", fingerprint)
 
 
@@ -260,6 +262,16 @@ def ensure_debian_packages() -> None:
         raise SetupError(f"Still missing after the installation: {'; '.join(still.values())}.")
 
 
+def ensure_browser() -> None:
+    """Chromium is there for the tests that play media. Everything else works without it, so it stops nothing."""
+    if find_chromium() is not None:
+        return
+    try:
+        apt_install(["chromium"], purpose="Chromium, in which tests play the media")
+    except SetupError as error:
+        say(f"{error}\nUntil then the tests in tests/browser fail; everything else works.")
+
+
 def main() -> int:
     began = time.monotonic()
     try:
@@ -273,7 +285,9 @@ def main() -> int:
         node = ensure_tool(find_node, NODE_PACKAGE, f"Node {MIN_NODE} or later")
         java = ensure_tool(find_java, JAVA_PACKAGE, f"Java {MIN_JAVA} or later")
         ensure_firebase_cli(node)
+        copy_reference()
         ensure_firestore_emulator(node, java)
+        ensure_browser()
     except SetupError as error:
         print(f"make setup: {error}", file=sys.stderr)
         return 1

@@ -3,18 +3,24 @@
     python -m local.storage_emulator --port 9023 --data-dir DIR --bucket NAME
 
 As it comes, it serves one connection at a time, so that a browser's idle connection stops everybody, and it writes its
-index of all objects in place, so that a kill at the wrong moment loses them all.
+index of all objects in place, so that a kill at the wrong moment loses them all. And it knows neither HEAD nor the
+origins of web pages, both of which Cloud Storage knows, and has a stored object's type where an address names another.
 """
 
 import argparse
+import contextlib
+import io
 import os
 import signal
 import sys
 import threading
 from functools import partial
+from http import HTTPStatus
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from types import FrameType
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from gcp_storage_emulator.handlers.buckets import create_bucket
 from gcp_storage_emulator.server import RequestHandler
@@ -22,17 +28,57 @@ from gcp_storage_emulator.storage import Storage
 from typing_extensions import override
 
 from local.addresses import BUCKET, HOST, Ports
+from local.storage_events import StorageEvents, tell_events
 
 
 class _OneAtATime(RequestHandler):  # type: ignore[misc]  # the package says nothing of its types
-    """Many connections wait side by side; the requests themselves touch the objects one after another."""
+    """Many connections wait side by side; the requests themselves touch the objects one after another.
+
+    Pages of any origin may read what they load: a redirect from another origin arrives here with the origin `null`.
+    """
 
     lock = threading.Lock()
+    wfile: Any
+
+    @override
+    def send_header(self, keyword: str, value: str) -> None:
+        named = parse_qs(urlsplit(self.path).query).get("response-content-type")
+        is_type = keyword.lower() == "content-type"
+        super().send_header(keyword, named[0] if named and is_type else value)
+
+    @override
+    def end_headers(self) -> None:
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.send_header("Access-Control-Expose-Headers", "Accept-Ranges, Content-Length, Content-Range")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        super().end_headers()
+
+    def do_HEAD(self) -> None:  # noqa: N802 (the server's word)
+        self.do_GET()
+
+    def do_OPTIONS(self) -> None:  # noqa: N802 (the server's word)
+        self.send_response(HTTPStatus.NO_CONTENT)
+        self.send_header("Access-Control-Allow-Methods", "GET, HEAD")
+        self.send_header("Access-Control-Allow-Headers", "Authorization, Range")
+        self.end_headers()
 
     @override
     def do_GET(self) -> None:
-        with self.lock:
-            super().do_GET()
+        # A browser that has enough of a video for now reads no further: nobody must wait for it, and least of all its
+        # own next request, for the part that the user went to.
+        connection, self.wfile = self.wfile, io.BytesIO()
+        try:
+            with self.lock:
+                super().do_GET()
+            answer = self.wfile.getvalue()
+        finally:
+            self.wfile = connection
+        if self.command == "HEAD":
+            answer = answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+        # Browsers hang up in the middle of what they need no longer.
+        with contextlib.suppress(ConnectionError):
+            self.wfile.write(answer)
 
     @override
     def do_POST(self) -> None:
@@ -78,8 +124,13 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=Ports().storage)
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--bucket", default=BUCKET)
+    parser.add_argument("--functions-url", default="", help="whose functions are told of events; nobody's without")
     arguments = parser.parse_args()
     storage = open_storage(arguments.data_dir, arguments.bucket)
+    if arguments.functions_url:
+        events = StorageEvents(arguments.data_dir / "events", arguments.functions_url)
+        tell_events(storage, events)
+        events.start()
     server = ThreadingHTTPServer((arguments.host, arguments.port), partial(_OneAtATime, storage))
 
     def stop(_number: int, _frame: FrameType | None) -> None:

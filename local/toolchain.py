@@ -44,6 +44,12 @@ def find_java(venv: Path) -> Path | None:
     return _first_of_version(candidates, "-version", MIN_JAVA)
 
 
+def find_chromium() -> Path | None:
+    """A Chromium or Chrome on PATH: only tests need one."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return next((Path(found) for name in names if (found := shutil.which(name))), None)
+
+
 def _first_of_version(candidates: list[Path], option: str, minimum: int) -> Path | None:
     for candidate in candidates:
         version = major_version([str(candidate), option]) if candidate.exists() else None

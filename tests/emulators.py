@@ -1,5 +1,6 @@
-"""Fixtures over Google's Firestore emulator and the storage emulator, each started once and only when a test asks."""
+"""Fixtures over Google's Firestore and Auth emulators and the storage emulator, each started once, when a test asks."""
 
+import json
 import os
 import shutil
 import signal
@@ -18,10 +19,11 @@ from google.cloud.storage import Client as StorageClient
 
 from local.addresses import HOST, ROOT
 from local.processes import kill_group, port_is_open
-from local.toolchain import cached_firestore_jar, find_java, sdk_firestore_jar
+from local.toolchain import cached_firestore_jar, find_java, find_node, sdk_firestore_jar
 
 _MAIN_CLASS = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
 _READY_SECONDS = 60
+AUTH_PROJECT = "demo-accounts"
 
 
 def free_port() -> int:
@@ -49,6 +51,23 @@ def storage_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield from _served(argv, port, folder, "STORAGE_EMULATOR_HOST", f"http://{HOST}:{port}")
 
 
+@pytest.fixture(scope="session")
+def auth_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The host and port of Google's Firebase Auth emulator, which takes AUTH_PROJECT for the project of any API key."""
+    node = find_node(ROOT / ".venv") or shutil.which("node")
+    assert node, "the Auth emulator needs Node: run make setup"
+    folder = tmp_path_factory.mktemp("auth")
+    ports = {name: {"host": HOST, "port": free_port()} for name in ("auth", "hub", "logging")}
+    config = folder / "firebase.json"
+    config.write_text(json.dumps({"emulators": {**ports, "ui": {"enabled": False}}}))
+    argv = [str(node), "--require", str(ROOT / "local" / "lazy_auth_schemas.cjs")]
+    argv += [str(ROOT / "node_modules" / "firebase-tools" / "lib" / "bin" / "firebase.js"), "emulators:start"]
+    argv += ["--only", "auth", "--project", AUTH_PROJECT, "--config", str(config)]
+    port = ports["auth"]["port"]
+    assert isinstance(port, int)
+    yield from _served(argv, port, folder, "FIREBASE_AUTH_EMULATOR_HOST", f"{HOST}:{port}", cwd=folder)
+
+
 @pytest.fixture
 def db(firestore_emulator: str) -> FirestoreClient:
     """An empty database of its own: the emulator keeps each project apart."""
@@ -63,10 +82,10 @@ def bucket(storage_emulator: str) -> Bucket:
     return StorageClient(project="demo-test").create_bucket(f"media-{uuid.uuid4().hex[:20]}")
 
 
-def _served(argv: list[str], port: int, folder: Path, variable: str, value: str) -> Iterator[str]:
+def _served(argv: list[str], port: int, folder: Path, variable: str, value: str, *, cwd: Path = ROOT) -> Iterator[str]:
     log_path = folder / "emulator.log"
     with log_path.open("wb") as log:
-        process = subprocess.Popen(argv, stdout=log, stderr=log, cwd=ROOT, start_new_session=True)
+        process = subprocess.Popen(argv, stdout=log, stderr=log, cwd=cwd, start_new_session=True)
     try:
         deadline = time.monotonic() + _READY_SECONDS
         while not port_is_open(HOST, port):

@@ -1,18 +1,26 @@
 """Signing up, signing in, and the caller's own profile."""
 
-from datetime import UTC, datetime
-from typing import Annotated
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, EmailStr, Field, StringConstraints
 
-from accounts.users import UserAnswer, ensure_user
+from accounts.users import UserAnswer, find_user, stands
 from gcp.endpoint import Call, endpoint
-from gcp.errors import AddressTaken, WrongCredentials
+from gcp.errors import AddressTaken, RateLimited, SignInAgain, SignupClosed, Unauthenticated, WrongCredentials
 from gcp.models import Answer, Body, NoBody
 from gcp.settings import settings
 from gcp.text import name_text
 
+if TYPE_CHECKING:
+    from google.cloud.firestore import Client
+
+    from accounts.identity import Identity
+
 Password = Annotated[str, Field(min_length=6, max_length=128)]
+
+# `firebaseToken` may be exchanged within an hour, for an ID token that is good for another one.
+_FIREBASE_ACCESS = timedelta(hours=2)
 
 
 class SignupBody(Body):
@@ -29,7 +37,7 @@ class LoginBody(Body):
     password: Annotated[str, Field(min_length=1, max_length=128)]
 
 
-class SignedIn(Answer):
+class Refreshed(Answer):
     success: bool = True
     message: str
     token: str
@@ -37,24 +45,43 @@ class SignedIn(Answer):
     expires_in: int
 
 
-@endpoint(body=SignupBody, answer=SignedIn, refuses=(AddressTaken,))
+class SignedIn(Refreshed):
+    # A custom token, with which the client may sign in to Firebase and subscribe to the user's own documents.
+    firebase_token: str
+
+
+@endpoint(body=SignupBody, answer=SignedIn, refuses=(AddressTaken, SignupClosed, RateLimited))
 def signup(call: Call[SignupBody]) -> SignedIn:
     """POST /api/signup, anyone: an account with its initial tokens."""
+    from accounts.admission import admit_new_account
     from accounts.identity import create_identity
+    from gcp.clients import firestore
 
-    body = call.body
+    now, body = datetime.now(UTC), call.body
+    admit_new_account(firestore(), now)
     identity = create_identity(name=body.name, email=body.email, password=body.password)
-    return _signed_in("User created successfully", identity.user_id, body.name, body.email, is_verified=False)
+    # Not before the moment from which Firebase Auth takes the user's tokens, by its clock and in whole seconds.
+    signed_in_at = max(now, identity.tokens_valid_after or now)
+    identity = identity._replace(email=body.email)
+    return _signed_in(firestore(), "User created successfully", identity, signed_in_at, now)
 
 
-@endpoint(body=LoginBody, answer=SignedIn, refuses=(WrongCredentials,))
+@endpoint(body=LoginBody, answer=SignedIn, refuses=(WrongCredentials, SignupClosed, RateLimited))
 def login(call: Call[LoginBody]) -> SignedIn:
-    """POST /api/login, anyone: a token for the user of this password."""
-    from accounts.identity import sign_in
+    """POST /api/login, anyone: a token for the user of this password.
 
-    identity = sign_in(email=call.body.email, password=call.body.password)
-    name = identity.name or call.body.email.partition("@")[0]
-    return _signed_in("Login successful", identity.user_id, name, call.body.email, is_verified=identity.is_verified)
+    An unknown address and a wrong password get the same answer, in similar time.
+    """
+    from accounts.admission import admit_new_account, spend_sign_in
+    from accounts.identity import sign_in
+    from gcp.clients import firestore
+
+    now, body = datetime.now(UTC), call.body
+    spend_sign_in(firestore(), body.email, now)
+    identity, signed_in_at = sign_in(email=body.email, password=body.password)
+    if find_user(firestore(), identity.user_id) is None:
+        admit_new_account(firestore(), now)
+    return _signed_in(firestore(), "Login successful", identity, signed_in_at, now)
 
 
 @endpoint(answer=UserAnswer)
@@ -63,33 +90,51 @@ def get_me(call: Call[NoBody]) -> UserAnswer:
     return UserAnswer.of(call.caller)
 
 
-@endpoint(answer=SignedIn)
-def refresh_token(call: Call[NoBody]) -> SignedIn:
-    """POST /api/refresh-token, the user: a fresh token for one that still is valid."""
-    from accounts.sessions import LIFETIME, issue_session
+@endpoint(answer=Refreshed, refuses=(SignInAgain,))
+def refresh_token(call: Call[NoBody]) -> Refreshed:
+    """POST /api/refresh-token, the user: a fresh token for one that still is valid.
 
-    token = issue_session(call.caller.id, settings().jwt_secrets, now=datetime.now(UTC), signed_in_at=call.signed_in_at)
-    return SignedIn(
-        message="Token refreshed successfully",
-        token=token,
-        user=UserAnswer.of(call.caller),
-        expires_in=int(LIFETIME.total_seconds()),
-    )
-
-
-def _signed_in(message: str, user_id: str, name: str, email: str, *, is_verified: bool) -> SignedIn:
-    from accounts.sessions import LIFETIME, issue_session
+    It ends 30 days after the sign-in at the latest; then a new sign-in is due.
+    """
+    from accounts.admission import initial_tokens
+    from accounts.enrolment import changes_of_identity, ensure_user
+    from accounts.identity import read_identities
+    from accounts.sessions import issue_session, session_end
     from gcp.clients import firestore
 
-    now = datetime.now(UTC)
-    user = ensure_user(
-        firestore(),
-        user_id=user_id,
-        name=name,
-        email=email,
-        is_verified=is_verified,
-        tokens_to_give=settings().tokens_to_give,
-        now=now,
+    now, caller, signed_in_at = datetime.now(UTC), call.caller, call.signed_in_at
+    assert signed_in_at is not None
+    ends_at = session_end(now, signed_in_at)
+    # Asked of Firebase Auth itself: what it has revoked a moment ago is not extended by an hour.
+    identity = read_identities([caller.id]).get(caller.id)
+    if identity is None or changes_of_identity(caller, identity).get("identityDisabled"):
+        raise Unauthenticated
+    user = ensure_user(firestore(), identity, initial_tokens(firestore()), access_until=ends_at, now=now)
+    if not stands(user, signed_in_at):
+        raise Unauthenticated
+    token = issue_session(user.id, settings().jwt_secrets, now=now, signed_in_at=signed_in_at)
+    return Refreshed(
+        message="Token refreshed successfully",
+        token=token,
+        user=UserAnswer.of(user),
+        expires_in=int((ends_at - now).total_seconds()),
     )
-    token = issue_session(user_id, settings().jwt_secrets, now=now)
-    return SignedIn(message=message, token=token, user=UserAnswer.of(user), expires_in=int(LIFETIME.total_seconds()))
+
+
+def _signed_in(db: "Client", message: str, identity: "Identity", signed_in_at: datetime, now: datetime) -> SignedIn:
+    from accounts.admission import initial_tokens
+    from accounts.enrolment import ensure_user
+    from accounts.identity import create_firebase_token, wrong_credentials
+    from accounts.sessions import issue_session, session_end
+
+    firebase_token = create_firebase_token(identity.user_id, signed_in_at)
+    user = ensure_user(db, identity, initial_tokens(db), access_until=now + _FIREBASE_ACCESS, now=now)
+    if not stands(user, signed_in_at):
+        raise wrong_credentials()
+    return SignedIn(
+        message=message,
+        token=issue_session(user.id, settings().jwt_secrets, now=now, signed_in_at=signed_in_at),
+        user=UserAnswer.of(user),
+        expires_in=int((session_end(now, signed_in_at) - now).total_seconds()),
+        firebase_token=firebase_token,
+    )

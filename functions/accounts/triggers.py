@@ -1,25 +1,60 @@
-"""What follows from a new account."""
+"""What follows from a write of a user document, and from what Firebase Auth decides about users."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime
 
-from gcp.trigger import Fields, trigger_created
+from contracts import log
+from gcp.trigger import Fields, every_minute, trigger_written
 
 
-@trigger_created("users/{userId}")
-def on_user_created(params: Mapping[str, str], fields: Fields) -> None:
-    """The user's log begins with the sign-up and the tokens granted, once, however often the event is delivered."""
+@trigger_written("users/{userId}")
+def on_user_written(params: Mapping[str, str], before: Fields | None, after: Fields | None) -> None:
+    """A new user's log begins; an admin's edit of the balance is in the ledger, or put back; a cleared log is empty.
+
+    Most writes are holds and settlements, which need nothing of it and cost no read.
+    """
+    if after is None:
+        return
     # Deferred: discovery imports every trigger.
-    from accounts.users import User
-    from activities.activity import Activity, ActivityType, record_activity
+    from activities.store import delete_cleared
+    from gcp.clients import firestore
+    from tokens.reconciliation import is_out_of_step, reconcile_user
+
+    user_id, now = params["userId"], datetime.now(UTC)
+    if before is None:
+        _welcome(user_id, after, now)
+    if is_out_of_step(before, after):
+        outcome = reconcile_user(firestore(), user_id, now)
+        log.info("balance_reconciled", user_id=user_id, outcome=outcome)
+    cleared_at = after.get("activitiesClearedAt")
+    if isinstance(cleared_at, datetime) and cleared_at != (before or {}).get("activitiesClearedAt"):
+        deleted = delete_cleared(firestore(), user_id, cleared_at)
+        log.info("cleared_activities_deleted", user_id=user_id, deleted=deleted)
+
+
+@every_minute
+def watch_identities() -> None:
+    """Who is disabled, deleted or has a new password at Firebase Auth is refused by the API and the rules."""
+    # Deferred: as above.
+    import time
+
+    from accounts.identity_watch import watch
     from gcp.clients import firestore
 
-    user = User.model_validate(fields | {"id": params["userId"]})
-    activities = [Activity(type=ActivityType.USER_SIGNED_UP, message="Welcome to Duologue", timestamp=user.created_at)]
-    if user.tokens:
-        granted = "1 token granted" if user.tokens == 1 else f"{user.tokens} tokens granted"
-        # The log is ordered by time, and the tokens follow from the sign-up.
-        granted_at = user.created_at + timedelta(microseconds=1)
-        activities.append(Activity(type=ActivityType.TOKENS_GRANTED, message=granted, timestamp=granted_at))
-    for activity in activities:
-        record_activity(firestore(), user.id, user.id, activity)
+    watch(firestore(), clock=lambda: datetime.now(UTC), pause=time.sleep)
+
+
+def _welcome(user_id: str, fields: Fields, now: datetime) -> None:
+    """The log begins with the sign-up, and admins find the platform's configuration since its first user."""
+    from activities.activity import Activity, ActivityType, record_activity
+    from config.store import write_missing_platform
+    from gcp.clients import firestore
+
+    created_at = fields.get("createdAt")
+    signed_up = Activity(
+        type=ActivityType.USER_SIGNED_UP,
+        message="Welcome to Duologue",
+        timestamp=created_at if isinstance(created_at, datetime) else now,
+    )
+    record_activity(firestore(), user_id, user_id, signed_up)
+    write_missing_platform(firestore())

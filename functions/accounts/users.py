@@ -1,12 +1,13 @@
 """The user document `users/{uid}`."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from pydantic import model_validator
 
 from contracts.message import Message
-from gcp.models import Answer
-from gcp.transactions import transact
-from tokens.ledger import entry_reference, grant_entry
+from gcp.models import Answer, Switch
+from tokens.balance import read_balance
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client, Transaction
@@ -16,7 +17,7 @@ class User(Message):
     """A user as stored, with the document's id. `tokens` is the balance, `held` what unfinished videos will cost.
 
     `ledger_tokens` is the balance by the ledger: always `tokens`, until an admin edits that in the console
-    (tokens.adjustments). `disabled` is an admin's word, `identity_disabled` and `tokens_valid_after` are Firebase
+    (tokens.reconciliation). `disabled` is an admin's word, `identity_disabled` and `tokens_valid_after` are Firebase
     Auth's, copied from there within a minute while a token of the user may be alive, until `access_until`.
     """
 
@@ -28,7 +29,7 @@ class User(Message):
     ledger_tokens: int
     is_verified: bool = False
     subscription: str = "free"
-    disabled: bool = False
+    disabled: Switch = False
     identity_disabled: bool = False
     tokens_valid_after: datetime | None = None
     access_until: datetime | None = None
@@ -38,6 +39,16 @@ class User(Message):
     activities_cleared_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
+
+    @model_validator(mode="before")
+    @classmethod
+    def read_despite_slips(cls, fields: Any) -> Any:
+        """A stored user, with the ledger's balance while the one that an admin typed is no balance."""
+        if not isinstance(fields, dict) or "ledger_tokens" in fields:
+            return fields
+        balance = read_balance(fields)
+        amounts = {"tokens": balance.tokens, "ledgerTokens": balance.ledger_tokens, "held": balance.held}
+        return fields | amounts
 
 
 class UserAnswer(Answer):
@@ -63,35 +74,7 @@ def find_user(db: "Client", user_id: str, *, transaction: "Transaction | None" =
     return User.model_validate(fields | {"id": user_id}) if fields is not None else None
 
 
-def ensure_user(
-    db: "Client", *, user_id: str, name: str, email: str, is_verified: bool, tokens_to_give: int, now: datetime
-) -> User:
-    """The user's document, made with its initial tokens and their ledger entry when it is not there yet.
-
-    Safe to repeat: a sign-up that died after Firebase Auth had the address is finished by the next sign-in, and tokens
-    are granted once, because the entry is created with the document. `isVerified` follows Firebase Auth.
-    """
-    reference = db.document("users", user_id)
-
-    def ensure(transaction: "Transaction") -> User:
-        user = find_user(db, user_id, transaction=transaction)
-        if user is None:
-            user = User(
-                id=user_id,
-                name=name,
-                email=email,
-                tokens=tokens_to_give,
-                ledger_tokens=tokens_to_give,
-                is_verified=is_verified,
-                created_at=now,
-                updated_at=now,
-            )
-            transaction.create(reference, {key: value for key, value in user.to_document().items() if key != "id"})
-            entry = grant_entry(tokens_to_give, now)
-            transaction.create(entry_reference(db, user_id, "initial_grant"), entry.to_document())
-        elif user.is_verified != is_verified:
-            transaction.update(reference, {"isVerified": is_verified, "updatedAt": now})
-            user = user.model_copy(update={"is_verified": is_verified, "updated_at": now})
-        return user
-
-    return transact(db, ensure)
+def stands(user: User, signed_in_at: datetime) -> bool:
+    """Whether a token of this sign-in is good for the account now. firestore.rules ask the same."""
+    is_open = not (user.disabled or user.identity_disabled or user.deleted_at is not None)
+    return is_open and (user.tokens_valid_after is None or signed_in_at >= user.tokens_valid_after)

@@ -3,7 +3,9 @@
 An activity's id derives from its cause, so that an event delivered again writes the same document.
 """
 
-from datetime import datetime
+import hashlib
+import re
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,9 @@ from contracts.message import Message
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client, DocumentReference, Transaction
+
+
+_PLAIN_ID = re.compile(r"(?!__)[A-Za-z0-9_-]{1,150}")
 
 
 class ActivityType(StrEnum):
@@ -43,9 +48,18 @@ class Activity(Message):
     video_object: str | None = None
 
 
+def repeated_cause(document_id: str, moment: datetime) -> str:
+    """The cause of what happens to a document more than once: the document's id and the moment when it happened."""
+    return f"{document_id}_{moment.astimezone(UTC):%Y%m%dT%H%M%S%f}Z"
+
+
 def activity_reference(db: "Client", user_id: str, cause: str, activity: Activity) -> "DocumentReference":
-    """Where the activity of this cause (a job's, script's or event's id) belongs."""
-    return db.document("users", user_id, "activities", f"{cause}_{activity.type}")
+    """Where the activity of this cause (a job's, script's or ledger entry's id) belongs.
+
+    Some causes are documents that an admin named; a page's token takes plain ids only (gcp.page).
+    """
+    plain = cause if _PLAIN_ID.fullmatch(cause) else hashlib.sha256(cause.encode()).hexdigest()[:32]
+    return db.document("users", user_id, "activities", f"{plain}_{activity.type}")
 
 
 def record_activity(db: "Client", user_id: str, cause: str, activity: Activity) -> None:
@@ -62,6 +76,6 @@ def record_activity(db: "Client", user_id: str, cause: str, activity: Activity) 
 def write_activity(transaction: "Transaction", db: "Client", user_id: str, cause: str, activity: Activity) -> None:
     """The activity is written with the transaction, whose other writes it reports.
 
-    A plain write and not a create: the same cause writes the same document.
+    Merged and not created: the same cause writes the same document, which may have been counted already.
     """
-    transaction.set(activity_reference(db, user_id, cause, activity), activity.to_document())
+    transaction.set(activity_reference(db, user_id, cause, activity), activity.to_document(), merge=True)

@@ -1,15 +1,17 @@
 """The caller's activity log: reading it, its statistics, and clearing it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from activities.activity import ActivityType
-from activities.store import LoggedActivity, clear_activities, count_activities, count_by_subject, list_activities
+from activities.statistics import ActivityStats
+from activities.store import LoggedActivity, clear_activities, find_stats, list_activities
 from contracts import log
 from gcp.clients import firestore
 from gcp.endpoint import Call, endpoint
 from gcp.errors import ValidationFailed
-from gcp.models import Answer, NoBody
-from gcp.page import limit_parameter, page_limit
+from gcp.models import Answer, NoBody, WithHeaders
+from gcp.page import Page, page_limit, page_parameters, page_request, paged
 from gcp.settings import settings
 from media.signing import signed_path
 
@@ -49,7 +51,7 @@ class MyActivities(Answer):
     limit: int
 
 
-class ActivityStats(Answer):
+class ActivityStatsAnswer(Answer):
     """`totalActivities` holds sign-up and tokens too."""
 
     script_activities: int
@@ -58,44 +60,60 @@ class ActivityStats(Answer):
     total_activities: int
     last_activity_at: datetime | None
 
+    @classmethod
+    def of(cls, stats: ActivityStats) -> "ActivityStatsAnswer":
+        return cls(**stats.model_dump(include=set(cls.model_fields)))
+
+
+class ActivitiesCombined(Answer):
+    """A page of the log and the statistics of all of it."""
+
+    activities: list[ActivityAnswer]
+    stats: ActivityStatsAnswer
+
 
 class ActivitiesCleared(Answer):
     message: str = "All activities cleared successfully"
     success: bool = True
 
 
-@endpoint(answer=MyActivities, query=(limit_parameter(_DEFAULT_LIMIT),), refuses=(ValidationFailed,))
-def list_my_activities(call: Call[NoBody]) -> MyActivities:
+@endpoint(answer=MyActivities, query=page_parameters(_DEFAULT_LIMIT), refuses=(ValidationFailed,))
+def list_my_activities(call: Call[NoBody]) -> WithHeaders:
     """GET /api/my-activities, the user: what happened, the newest first."""
-    db, user, limit = firestore(), call.caller, page_limit(call.query, default=_DEFAULT_LIMIT)
-    found = list_activities(db, user.id, cleared_at=user.activities_cleared_at, limit=limit)
-    # A list that is not full is the whole log.
-    is_all = len(found) < limit
-    total = len(found) if is_all else count_activities(db, user.id, cleared_at=user.activities_cleared_at)
-    secrets, now = settings().jwt_secrets, datetime.now(UTC)
-    return MyActivities(
-        activities=[ActivityAnswer.of(each, secrets, now) for each in found], total_count=total, limit=limit
-    )
+    limit, page = page_limit(call.query, default=_DEFAULT_LIMIT), _page(call)
+    # The trigger that counts comes a moment after the activity.
+    total = max(find_stats(firestore(), call.caller.id).total_activities, len(page.items))
+    return paged(MyActivities(activities=page.items, total_count=total, limit=limit), page.next_token)
 
 
-@endpoint(answer=ActivityStats)
-def get_my_activity_stats(call: Call[NoBody]) -> ActivityStats:
+@endpoint(answer=ActivityStatsAnswer)
+def get_my_activity_stats(call: Call[NoBody]) -> ActivityStatsAnswer:
     """GET /api/my-activity-stats, the user: how often what happened since the log was cleared."""
-    db, user = firestore(), call.caller
-    counts = count_by_subject(db, user.id, cleared_at=user.activities_cleared_at)
-    newest = list_activities(db, user.id, cleared_at=user.activities_cleared_at, limit=1)
-    return ActivityStats(
-        script_activities=counts.scripts,
-        character_activities=counts.characters,
-        video_activities=counts.videos,
-        total_activities=counts.everything,
-        last_activity_at=newest[0].activity.timestamp if newest else None,
-    )
+    return ActivityStatsAnswer.of(find_stats(firestore(), call.caller.id))
+
+
+@endpoint(answer=ActivitiesCombined, query=page_parameters(_DEFAULT_LIMIT), refuses=(ValidationFailed,))
+def list_my_activities_combined(call: Call[NoBody]) -> WithHeaders:
+    """GET /api/my-activities-combined, the user: what happened, the newest first, and the statistics."""
+    page = _page(call)
+    stats = ActivityStatsAnswer.of(find_stats(firestore(), call.caller.id))
+    return paged(ActivitiesCombined(activities=page.items, stats=stats), page.next_token)
 
 
 @endpoint(answer=ActivitiesCleared)
 def clear_my_activities(call: Call[NoBody]) -> ActivitiesCleared:
-    """DELETE /api/my-activities, the user: the log is empty."""
-    deleted = clear_activities(firestore(), call.caller.id, datetime.now(UTC))
-    log.info("activities_cleared", user_id=call.caller.id, deleted=deleted, request_id=call.request_id)
+    """DELETE /api/my-activities, the user: the log is empty; its documents are deleted a moment later."""
+    clear_activities(firestore(), call.caller.id, datetime.now(UTC))
+    log.info("activities_cleared", user_id=call.caller.id, request_id=call.request_id)
     return ActivitiesCleared()
+
+
+def _page(call: Call[NoBody]) -> Page[ActivityAnswer]:
+    """The page of the caller's log that the query asks for."""
+    user, request = call.caller, page_request(call.query, default=_DEFAULT_LIMIT)
+    return list_activities(firestore(), user.id, request, cleared_at=user.activities_cleared_at).map(_answers)
+
+
+def _answers(found: Sequence[LoggedActivity]) -> list[ActivityAnswer]:
+    secrets, now = settings().jwt_secrets, datetime.now(UTC)
+    return [ActivityAnswer.of(each, secrets, now) for each in found]

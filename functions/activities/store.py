@@ -1,22 +1,23 @@
-"""Reads of the activity log, and clearing it.
+"""The activity log and its statistics: reading, counting and clearing.
 
-A cleared log has a watermark, `users/{uid}.activitiesClearedAt`: what happened until then is not shown any more, even
-where it is not deleted yet or its event is delivered late.
+A cleared log has a watermark, `users/{uid}.activitiesClearedAt`, and the statistics repeat it: what happened until
+then is not shown and does not count any more, even where it is not deleted yet or its event is delivered late.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
 
-from activities.activity import Activity, ActivityType
+from activities.activity import Activity
+from activities.statistics import ActivityStats
+from gcp.page import Page, PageRequest, read_page
+from gcp.transactions import transact
 
 if TYPE_CHECKING:
-    from google.cloud.firestore import Client, CollectionReference, Query
+    from google.cloud.firestore import Client, CollectionReference, DocumentReference, Transaction
 
 # Firestore takes 500 writes in one commit.
 _DELETED_AT_ONCE = 400
-# A log is not counted further: 1,000 index entries cost one read.
-_MOST_COUNTED = 10_000
+_BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class LoggedActivity(NamedTuple):
@@ -26,69 +27,99 @@ class LoggedActivity(NamedTuple):
     activity: Activity
 
 
-class ActivityCounts(NamedTuple):
-    """How often what happened; `everything` holds sign-up and tokens too. Each at most 10,000."""
-
-    scripts: int
-    characters: int
-    videos: int
-    everything: int
-
-
-def list_activities(db: "Client", user_id: str, *, cleared_at: datetime | None, limit: int) -> list[LoggedActivity]:
+def list_activities(
+    db: "Client", user_id: str, request: PageRequest, *, cleared_at: datetime | None
+) -> Page[LoggedActivity]:
     """The user's activities since the log was cleared, the newest first."""
     # Deferred: gRPC; whoever calls this has the client already.
-    from google.cloud.firestore import Query
-
-    newest = _log(db, user_id, cleared_at).order_by("timestamp", direction=Query.DESCENDING).limit(limit)
-    return [LoggedActivity(found.id, Activity.model_validate(found.to_dict())) for found in newest.stream()]
-
-
-def count_activities(
-    db: "Client", user_id: str, *, cleared_at: datetime | None, types: Sequence[ActivityType] = ()
-) -> int:
-    """How many activities of these types, or of all, the log holds since it was cleared, at most 10,000."""
     from google.cloud.firestore import FieldFilter
 
-    query = _log(db, user_id, cleared_at)
-    if types:
-        query = query.where(filter=FieldFilter("type", "in", [str(each) for each in types]))
-    counting: Any = query.limit(_MOST_COUNTED).count()  # the package's own types leave `get` undecided
-    return int(counting.get()[0][0].value)
+    shown = _log(db, user_id).where(filter=FieldFilter("timestamp", ">", cleared_at or _BEFORE_ALL))
+    found, next_token = read_page(shown, "timestamp", request)
+    return Page([LoggedActivity(each.id, Activity.model_validate(each.to_dict())) for each in found], next_token)
 
 
-def count_by_subject(db: "Client", user_id: str, *, cleared_at: datetime | None) -> ActivityCounts:
-    """The counts of the statistics."""
-
-    def count(subject: str) -> int:
-        types = [each for each in ActivityType if each.startswith(f"{subject}_")]
-        return count_activities(db, user_id, cleared_at=cleared_at, types=types)
-
-    return ActivityCounts(
-        scripts=count("script"),
-        characters=count("character"),
-        videos=count("video"),
-        everything=count_activities(db, user_id, cleared_at=cleared_at),
-    )
+def find_stats(db: "Client", user_id: str, *, transaction: "Transaction | None" = None) -> ActivityStats:
+    """The statistics of the user's log: zeros where nothing was counted yet."""
+    return ActivityStats.model_validate(_stats_reference(db, user_id).get(transaction=transaction).to_dict() or {})
 
 
-def clear_activities(db: "Client", user_id: str, now: datetime) -> int:
-    """Nothing that happened until now is shown any more; up to 400 of the oldest are deleted, and how many were.
+def count_activity(db: "Client", user_id: str, activity_id: str) -> bool:
+    """The activity is in the statistics, once, however often this is called. Whether this call counted it.
 
-    What remains beneath the watermark is deleted by the next clearing.
+    One that happened before the log was cleared, or whose user's account is deleted, came too late and is removed.
     """
+    reference = _log(db, user_id).document(activity_id)
+    has_account = _has_account(db, user_id)
+
+    def count(transaction: "Transaction") -> bool:
+        fields = reference.get(transaction=transaction).to_dict()
+        stats = find_stats(db, user_id, transaction=transaction)
+        if fields is None or fields.get("counted"):
+            return False
+        activity = Activity.model_validate(fields)
+        if stats.hides(activity) or not has_account:
+            transaction.delete(reference)
+            return False
+        transaction.update(reference, {"counted": True})
+        transaction.set(_stats_reference(db, user_id), stats.with_activity(activity).to_document())
+        return True
+
+    return transact(db, count)
+
+
+def clear_activities(db: "Client", user_id: str, now: datetime) -> datetime:
+    """Nothing that happened until now is shown or counted any more; the watermark, which never goes back.
+
+    What lies beneath it is deleted by `delete_cleared`.
+    """
+    # Deferred: gRPC; whoever calls this has the client already.
     from google.cloud.firestore import FieldFilter
 
-    db.document("users", user_id).update({"activitiesClearedAt": now})
-    old = db.collection("users", user_id, "activities").where(filter=FieldFilter("timestamp", "<=", now))
-    batch = db.batch()
-    for found in old.order_by("timestamp").limit(_DELETED_AT_ONCE).select([]).stream():
-        batch.delete(found.reference)
-    return len(batch.commit())
+    def clear(transaction: "Transaction") -> datetime:
+        cleared_at = max(find_stats(db, user_id, transaction=transaction).cleared_at or now, now)
+        # None, but for a clock ahead of ours: what is above the watermark and was counted stays counted.
+        above = _log(db, user_id).where(filter=FieldFilter("timestamp", ">", cleared_at))
+        stats = ActivityStats(cleared_at=cleared_at)
+        for each in above.stream(transaction=transaction):
+            fields = each.to_dict() or {}
+            if fields.get("counted"):
+                stats = stats.with_activity(Activity.model_validate(fields))
+        transaction.update(db.document("users", user_id), {"activitiesClearedAt": cleared_at})
+        transaction.set(_stats_reference(db, user_id), stats.to_document())
+        return cleared_at
+
+    return transact(db, clear)
 
 
-def _log(db: "Client", user_id: str, cleared_at: datetime | None) -> "Query | CollectionReference":
+def delete_cleared(db: "Client", user_id: str, cleared_at: datetime) -> int:
+    """No activity that happened until then is stored any more; how many were deleted. Safe to repeat and to break off.
+
+    Deletes in chunks, each for itself: the log may be longer than what one commit takes.
+    """
+    # Deferred: gRPC; whoever calls this has the client already.
     from google.cloud.firestore import FieldFilter
 
-    log = db.collection("users", user_id, "activities")
-    return log.where(filter=FieldFilter("timestamp", ">", cleared_at)) if cleared_at else log
+    cleared = _log(db, user_id).where(filter=FieldFilter("timestamp", "<=", cleared_at))
+    oldest = cleared.order_by("timestamp").limit(_DELETED_AT_ONCE).select([])
+    deleted = 0
+    while found := list(oldest.stream()):
+        batch = db.batch()
+        for each in found:
+            batch.delete(each.reference)
+        batch.commit()
+        deleted += len(found)
+    return deleted
+
+
+def _has_account(db: "Client", user_id: str) -> bool:
+    user = db.document("users", user_id).get(["deletedAt"]).to_dict()
+    return user is not None and user.get("deletedAt") is None
+
+
+def _log(db: "Client", user_id: str) -> "CollectionReference":
+    return db.collection("users", user_id, "activities")
+
+
+def _stats_reference(db: "Client", user_id: str) -> "DocumentReference":
+    return db.document("activityStats", user_id)

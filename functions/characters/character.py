@@ -16,7 +16,7 @@ from characters.limits import MAX_PICTURES, PICTURE_LIMITS, RECORDING_LIMITS
 from contracts.media_paths import api_path
 from contracts.message import Message
 from gcp.errors import Forbidden, NotFound, ValidationFailed
-from gcp.models import Answer, FileField, Form
+from gcp.models import Answer, FileField, Form, Switch
 from gcp.text import name_text
 from media.signing import signed_path
 
@@ -74,7 +74,7 @@ class Character(Message):
     owner_id: str
     owner_name: str
     starred: int = 0
-    hidden: bool = False
+    hidden: Switch = False
     created_at: datetime
     updated_at: datetime
 
@@ -170,7 +170,8 @@ class CharacterAnswer(Answer):
             created_by=character.owner_id,
             created_by_name=character.owner_name,
             is_owner=viewer_id == character.owner_id,
-            starred=character.starred,
+            # An admin may have put the number back while there were stars to take away.
+            starred=max(0, character.starred),
             is_starred=is_starred,
         )
 
@@ -222,9 +223,9 @@ def apply_changes(
     pictures: Sequence[str],
     now: datetime,
 ) -> Character:
-    """The changed character. `recording` and `pictures` are stored already. Raises ValidationFailed.
+    """The changed character, or the same one when nothing differs. `recording` and `pictures` are stored already.
 
-    Without a new recording `ref_text` is taken as the words of the clip that is there.
+    Raises ValidationFailed. Without a new recording `ref_text` is taken as the words of the clip that is there.
     """
     check_image_count(character, changes, added=len(pictures))
     config = {name: value for name in VoiceConfig.model_fields if (value := getattr(changes, name)) is not None}
@@ -234,13 +235,13 @@ def apply_changes(
         recording = character.recording
         if changes.ref_text is not None:
             recording = recording.model_copy(update={"ref_text": changes.ref_text, "ref_text_by": ""})
-    return character.model_copy(
+    changed = character.model_copy(
         update={
             "display_name": changes.display_name or character.display_name,
             "config": character.config.model_copy(update=config),
             "recording": recording,
             "images": kept | added,
             "next_image_key": character.next_image_key + len(pictures),
-            "updated_at": now,
         }
     )
+    return character if changed == character else changed.model_copy(update={"updated_at": now})

@@ -1,9 +1,10 @@
 """Characters: making, changing, listing, starring."""
 
-import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
 
 from characters.character import (
     Character,
@@ -19,12 +20,20 @@ from characters.character import (
 from characters.limits import MAX_PICTURES
 from gcp.endpoint import Call, endpoint
 from gcp.errors import Forbidden, NotFound, ValidationFailed
-from gcp.models import Answer, NoBody
-from gcp.page import limit_parameter, page_limit
+from gcp.models import Answer, NoBody, WithHeaders
+from gcp.page import Page, PageRequest, limit_parameter, page_limit, page_parameters, page_request, paged
 from gcp.settings import settings
 
 if TYPE_CHECKING:
     from characters.uploads import Stored, Uploads
+
+
+class CharactersCombined(BaseModel):
+    """The keys are snake_case, as clients know them."""
+
+    all: list[CharacterAnswer]
+    my_characters: list[CharacterAnswer]
+    my_favorites: list[CharacterAnswer]
 
 
 class CharacterDeleted(Answer):
@@ -40,22 +49,48 @@ class CharacterStarred(Answer):
     is_starred: bool
 
 
-@endpoint(answer=list[CharacterAnswer], query=(limit_parameter(),), refuses=(ValidationFailed,))
-def list_characters(call: Call[NoBody]) -> list[CharacterAnswer]:
+@endpoint(answer=list[CharacterAnswer], query=page_parameters(), refuses=(ValidationFailed,))
+def list_characters(call: Call[NoBody]) -> WithHeaders:
     """GET /api/characters, anyone: the public characters, newest first."""
     from characters.store import list_public_characters
     from gcp.clients import firestore
 
-    return _answers(call, list_public_characters(firestore(), limit=page_limit(call.query)))
+    return _page(call, list_public_characters(firestore(), page_request(call.query)), _stars(call))
 
 
-@endpoint(answer=list[CharacterAnswer], query=(limit_parameter(),), refuses=(ValidationFailed,))
-def list_my_characters(call: Call[NoBody]) -> list[CharacterAnswer]:
+@endpoint(answer=list[CharacterAnswer], query=page_parameters(), refuses=(ValidationFailed,))
+def list_my_characters(call: Call[NoBody]) -> WithHeaders:
     """GET /api/my-characters, the user: the caller's own, newest first."""
     from characters.store import list_characters_of
     from gcp.clients import firestore
 
-    return _answers(call, list_characters_of(firestore(), call.caller.id, limit=page_limit(call.query)))
+    return _page(call, list_characters_of(firestore(), call.caller.id, page_request(call.query)), _stars(call))
+
+
+@endpoint(answer=list[CharacterAnswer], query=page_parameters(), refuses=(ValidationFailed,))
+def list_my_favorites(call: Call[NoBody]) -> WithHeaders:
+    """GET /api/my-favorites, the user: the characters that the caller starred, the last one starred first."""
+    from characters.stars import list_favorites
+    from gcp.clients import firestore
+
+    stars = _stars(call)
+    return _page(call, list_favorites(firestore(), call.caller.id, stars, page_request(call.query)), stars)
+
+
+@endpoint(answer=CharactersCombined, query=(limit_parameter(),), refuses=(ValidationFailed,))
+def list_characters_combined(call: Call[NoBody]) -> CharactersCombined:
+    """GET /api/characters-combined, the user: the first page of each of the three lists."""
+    from characters.stars import list_favorites
+    from characters.store import list_characters_of, list_public_characters
+    from gcp.clients import firestore
+
+    db, user_id, stars = firestore(), call.caller.id, _stars(call)
+    page = PageRequest(page_limit(call.query))
+    return CharactersCombined(
+        all=_answers(call, list_public_characters(db, page).items, stars),
+        my_characters=_answers(call, list_characters_of(db, user_id, page).items, stars),
+        my_favorites=_answers(call, list_favorites(db, user_id, stars, page).items, stars),
+    )
 
 
 @endpoint(answer=CharacterAnswer, refuses=(NotFound,))
@@ -68,12 +103,30 @@ def get_character(call: Call[NoBody]) -> CharacterAnswer:
     return _answer(call, require_visible(find_character(firestore(), call.path["characterId"]), viewer_id))
 
 
-@endpoint(body=CharacterForm, answer=CharacterAnswer)
+@endpoint(body=CharacterForm, answer=CharacterAnswer, refuses=(NotFound,), idempotent=True)
 def create_character(call: Call[CharacterForm]) -> CharacterAnswer:
-    """POST /api/characters/complete, the user: a character of a recording and pictures."""
-    from characters.store import write_new_character
-    from characters.uploads import Uploads, require_one_recording
+    """POST /api/characters/complete, the user: a character of a recording and pictures.
+
+    404 when the Idempotency-Key's character is deleted since.
+    """
+    from characters.store import find_character, write_new_character
     from gcp.clients import firestore
+    from gcp.idempotency import begin, given_back_unless_made, key_of
+
+    db = firestore()
+    key = key_of(db, call, "create_character")
+    attempt = begin(db, key, now=datetime.now(UTC))
+    if attempt.is_repeat:
+        return _answer(call, require_visible(find_character(db, attempt.resource_id), call.caller.id))
+    with given_back_unless_made(db, key):
+        character = _made(call, attempt.resource_id)
+        write_new_character(db, character, key)
+    return _answer(call, character)
+
+
+def _made(call: Call[CharacterForm], character_id: str) -> Character:
+    """A character of the form, whose files are in the bucket."""
+    from characters.uploads import Uploads, require_one_recording
 
     form = call.body
     recording = require_one_recording(call.files)
@@ -85,8 +138,8 @@ def create_character(call: Call[CharacterForm]) -> CharacterAnswer:
     stored = _store(call, uploads, form.ref_text)
     assert stored.recording is not None
     now = datetime.now(UTC)
-    character = Character(
-        id=uuid.uuid4().hex,
+    return Character(
+        id=character_id,
         display_name=form.display_name,
         config=VoiceConfig(**form.model_dump(include=set(VoiceConfig.model_fields))),
         recording=stored.recording,
@@ -98,8 +151,6 @@ def create_character(call: Call[CharacterForm]) -> CharacterAnswer:
         created_at=now,
         updated_at=now,
     )
-    write_new_character(firestore(), character)
-    return _answer(call, character)
 
 
 @endpoint(body=CharacterChanges, answer=CharacterAnswer, refuses=(Forbidden, NotFound))
@@ -142,7 +193,7 @@ def delete_character(call: Call[NoBody]) -> CharacterDeleted:
     )
 
 
-@endpoint(answer=CharacterStarred, refuses=(NotFound,))
+@endpoint(answer=CharacterStarred, refuses=(NotFound, ValidationFailed))
 def star_character(call: Call[NoBody]) -> CharacterStarred:
     """POST /api/characters/{characterId}/star, the user: starred, once however often."""
     return _set_star(call, is_starred=True)
@@ -150,7 +201,10 @@ def star_character(call: Call[NoBody]) -> CharacterStarred:
 
 @endpoint(answer=CharacterStarred, refuses=(NotFound,))
 def unstar_character(call: Call[NoBody]) -> CharacterStarred:
-    """DELETE /api/characters/{characterId}/star, the user: starred no longer."""
+    """DELETE /api/characters/{characterId}/star, the user: starred no longer.
+
+    That holds for a character too that was deleted or hidden since it was starred; it has 0 stars then.
+    """
     return _set_star(call, is_starred=False)
 
 
@@ -158,13 +212,12 @@ def _set_star(call: Call[NoBody], *, is_starred: bool) -> CharacterStarred:
     from characters.stars import set_star
     from gcp.clients import firestore
 
-    character = set_star(
-        firestore(), call.caller.id, call.path["characterId"], is_starred=is_starred, now=datetime.now(UTC)
-    )
+    character_id = call.path["characterId"]
+    count = set_star(firestore(), call.caller.id, character_id, is_starred=is_starred, now=datetime.now(UTC))
     return CharacterStarred(
         message=f"Character {'starred' if is_starred else 'unstarred'} successfully",
-        character_id=character.id,
-        starred=character.starred,
+        character_id=character_id,
+        starred=count,
         is_starred=is_starred,
     )
 
@@ -181,25 +234,29 @@ def _store(call: Call[Any], uploads: "Uploads", ref_text: str | None) -> "Stored
     return store_uploads(media_bucket(), owner_id=call.caller.id, decoded=decoded, ref_text=ref_text or "")
 
 
-def _answer(call: Call[Any], character: Character) -> CharacterAnswer:
-    return _answers(call, [character])[0]
-
-
-def _answers(call: Call[Any], characters: Sequence[Character]) -> list[CharacterAnswer]:
-    """The characters as the caller sees them, with one read of the caller's stars."""
-    from characters.stars import starred_among
+def _stars(call: Call[Any]) -> Mapping[str, datetime]:
+    """When the caller starred which character: one read; nobody starred none."""
+    if call.user is None:
+        return {}
+    from characters.stars import find_stars
     from gcp.clients import firestore
 
+    return find_stars(firestore(), call.user.id)
+
+
+def _answer(call: Call[Any], character: Character) -> CharacterAnswer:
+    return _answers(call, [character], _stars(call))[0]
+
+
+def _answers(call: Call[Any], characters: Sequence[Character], stars: Mapping[str, datetime]) -> list[CharacterAnswer]:
+    """The characters as the caller sees them."""
     viewer_id = call.user.id if call.user else None
-    starred = starred_among(firestore(), viewer_id, characters)
-    now = datetime.now(UTC)
+    secrets, now = settings().jwt_secrets, datetime.now(UTC)
     return [
-        CharacterAnswer.of(
-            character,
-            viewer_id=viewer_id,
-            is_starred=character.id in starred,
-            secrets=settings().jwt_secrets,
-            now=now,
-        )
+        CharacterAnswer.of(character, viewer_id=viewer_id, is_starred=character.id in stars, secrets=secrets, now=now)
         for character in characters
     ]
+
+
+def _page(call: Call[Any], page: Page[Character], stars: Mapping[str, datetime]) -> WithHeaders:
+    return paged(_answers(call, page.items, stars), page.next_token)

@@ -13,6 +13,8 @@ from characters.character import (
     is_character_id,
     require_owned,
 )
+from gcp.idempotency import Key, finish
+from gcp.page import Page, PageRequest, read_page
 from gcp.transactions import transact
 from media.deletions import write_media_deletion
 
@@ -36,19 +38,28 @@ def find_characters(
     return {character.id: character for character in found if character}
 
 
-def list_public_characters(db: "Client", *, limit: int) -> list[Character]:
+def list_public_characters(db: "Client", page: PageRequest) -> Page[Character]:
     """The characters that everybody may use, newest first."""
-    return _newest(db, "hidden", False, limit)
+    return _newest(db, "hidden", False, page)
 
 
-def list_characters_of(db: "Client", owner_id: str, *, limit: int) -> list[Character]:
+def list_characters_of(db: "Client", owner_id: str, page: PageRequest) -> Page[Character]:
     """A user's own characters, newest first."""
-    return _newest(db, "ownerId", owner_id, limit)
+    return _newest(db, "ownerId", owner_id, page)
 
 
-def write_new_character(db: "Client", character: Character) -> None:
-    """The character is stored. Its objects are in the bucket already, so that nobody sees a character without them."""
-    _reference(db, character.id).create(_document(character))
+def write_new_character(db: "Client", character: Character, key: Key | None = None) -> None:
+    """The character is stored, as what the key's request made.
+
+    Its objects are in the bucket already, so that nobody sees a character without them. Raises RequestInProgress when
+    another request has taken the key over, and Unavailable.
+    """
+
+    def create(transaction: "Transaction") -> None:
+        if finish(transaction, key):
+            transaction.create(_reference(db, character.id), _document(character))
+
+    transact(db, create)
 
 
 def change_character(
@@ -69,6 +80,8 @@ def change_character(
     def change(transaction: "Transaction") -> Character:
         before = require_owned(find_character(db, character_id, transaction=transaction), user_id)
         after = apply_changes(before, changes, recording=recording, pictures=pictures, now=now)
+        if after == before:
+            return before
         transaction.set(_reference(db, character_id), _document(after))
         unused = tuple(name for name in before.object_names if name not in after.object_names)
         deletion_id = f"{character_id}_{uuid.uuid4().hex}"
@@ -93,13 +106,13 @@ def remove_character(db: "Client", character_id: str, user_id: str, *, now: date
     return transact(db, remove)
 
 
-def _newest(db: "Client", field: str, value: str | bool, limit: int) -> list[Character]:
+def _newest(db: "Client", field: str, value: str | bool, page: PageRequest) -> Page[Character]:
     # Deferred: whoever has a client has loaded them.
-    from google.cloud.firestore import FieldFilter, Query
+    from google.cloud.firestore import FieldFilter
 
     query = db.collection("characters").where(filter=FieldFilter(field, "==", value))
-    documents = query.order_by("createdAt", direction=Query.DESCENDING).limit(limit).stream()
-    return [character for document in documents if (character := _character(document))]
+    documents, next_token = read_page(query, "createdAt", page)
+    return Page([character for document in documents if (character := _character(document))], next_token)
 
 
 def _reference(db: "Client", character_id: str) -> "DocumentReference":

@@ -1,23 +1,88 @@
-"""What follows from a new character."""
+"""What follows from characters and stars: the entries of the users' logs.
+
+An entry's id derives from what happened, down to the moment where it can happen again, so that an event that is
+delivered twice or late adds none.
+"""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
-from gcp.trigger import Fields, trigger_created
+from gcp.trigger import Fields, trigger_written_at
 
 
-@trigger_created("characters/{characterId}")
-def on_character_created(params: Mapping[str, str], fields: Fields) -> None:
-    """The owner's log tells of the new character, once, however often the event is delivered."""
-    # Deferred: discovery imports every trigger.
+@trigger_written_at("characters/{characterId}")
+def on_character_written(
+    params: Mapping[str, str], before: Fields | None, after: Fields | None, written_at: datetime
+) -> None:
+    """The owner's log tells that the character was created, changed or deleted.
+
+    A change is what moves `updatedAt`: stars, transcripts and an admin's `hidden` are none.
+    """
+    written = after or before
+    if written is None or (before and after and before.get("updatedAt") == after.get("updatedAt")):
+        return
+    # Deferred: discovery imports every trigger, and most events are stars and end above.
     from activities.activity import Activity, ActivityType, record_activity
     from characters.character import Character
     from gcp.clients import firestore
 
-    character = Character.model_validate(fields | {"id": params["characterId"]})
+    character = Character.model_validate(written | {"id": params["characterId"]})
+    cause, type_, verb, timestamp = character.id, ActivityType.CHARACTER_CREATED, "created", character.created_at
+    if after is None:
+        type_, verb, timestamp = ActivityType.CHARACTER_DELETED, "deleted", written_at
+    elif before is not None:
+        type_, verb, timestamp = ActivityType.CHARACTER_UPDATED, "updated", character.updated_at
+        cause = f"{character.id}_{_microseconds(timestamp)}"
     activity = Activity(
-        type=ActivityType.CHARACTER_CREATED,
-        message=f"Character '{character.display_name}' created",
-        timestamp=character.created_at,
+        type=type_,
+        message=f"Character '{character.display_name}' {verb}",
+        timestamp=timestamp,
         character_id=character.id,
     )
-    record_activity(firestore(), character.owner_id, character.id, activity)
+    record_activity(firestore(), character.owner_id, cause, activity)
+
+
+@trigger_written_at("stars/{userId}")
+def on_stars_written(
+    params: Mapping[str, str], before: Fields | None, after: Fields | None, written_at: datetime
+) -> None:
+    """The user's log tells which characters the user starred, and from which the user took the star away.
+
+    Stars that go with the account, or with a character that was deleted, are no act of the user's.
+    """
+    if after is None:
+        return
+    # Deferred: discovery imports every trigger.
+    from activities.activity import ActivityType
+    from characters.stars import Stars
+
+    had, has = Stars.model_validate(before or {}).characters, Stars.model_validate(after)
+    for character_id, starred_at in has.characters.items():
+        if had.get(character_id) != starred_at:
+            _log_star(params["userId"], character_id, ActivityType.CHARACTER_STARRED, starred_at, starred_at)
+    for character_id, starred_at in had.items():
+        if character_id not in has.characters:
+            taken_at = has.updated_at or written_at
+            _log_star(params["userId"], character_id, ActivityType.CHARACTER_UNSTARRED, starred_at, taken_at)
+
+
+def _log_star(user_id: str, character_id: str, type_: str, starred_at: datetime, timestamp: datetime) -> None:
+    from activities.activity import Activity, ActivityType, record_activity
+    from characters.store import find_character
+    from gcp.clients import firestore
+
+    db = firestore()
+    character = find_character(db, character_id)
+    if character is None and type_ == ActivityType.CHARACTER_UNSTARRED:
+        return
+    name = f" '{character.display_name}'" if character and character.is_visible_to(user_id) else ""
+    verb = "starred" if type_ == ActivityType.CHARACTER_STARRED else "unstarred"
+    activity = Activity(
+        type=ActivityType(type_), message=f"Character{name} {verb}", timestamp=timestamp, character_id=character_id
+    )
+    record_activity(db, user_id, f"{character_id}_{_microseconds(starred_at)}", activity)
+
+
+def _microseconds(moment: datetime) -> int:
+    """Microseconds since 1970, which is how exactly Firestore keeps a moment."""
+    return int(moment.astimezone(UTC).timestamp()) * 1_000_000 + moment.microsecond

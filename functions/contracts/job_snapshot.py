@@ -1,7 +1,8 @@
 """The document `videoJobSnapshots/{jobId}`: what is rendered, as it was when the user pressed generate.
 
 A document of its own, so that triggers on the job do not carry a dialogue. Written by videos.jobs, read by the runner,
-which adds only the transcripts of recordings that came without one.
+which adds only the transcripts of recordings that came without one. It is deleted when the job's hold is settled, so
+that a snapshot means an unfinished job, and its field `mediaObjects` what must not be removed yet (media.removal).
 """
 
 import hashlib
@@ -48,6 +49,17 @@ class JobSnapshot(Message):
     lines: tuple[Line, ...]
     speakers: tuple[Speaker, ...]
     background: Background
+
+    @property
+    def media_objects(self) -> tuple[str, ...]:
+        """The objects in the media bucket that the render reads, each once."""
+        recordings = [speaker.recording for speaker in self.speakers]
+        pictures = [picture for speaker in self.speakers for picture in speaker.pictures]
+        return tuple(dict.fromkeys([*recordings, *pictures, self.background.object_name]))
+
+    def to_document(self) -> dict[str, object]:
+        """The fields, and with them `mediaObjects`, by which snapshots are found and which nobody reads back."""
+        return super().to_document() | {"mediaObjects": list(self.media_objects)}
 
 
 # Raise when the voice would sound different for the same fields, so that no line spoken by the old one is reused.

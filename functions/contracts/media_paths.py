@@ -4,6 +4,7 @@ A client never names an object: it hands back a path that it was given, which ei
 signature. Every name ends in something random or hashed, so that an object is never overwritten.
 """
 
+import hashlib
 import re
 from typing import NamedTuple
 
@@ -42,11 +43,40 @@ def picture_object(owner_id: str, media_id: str) -> str:
 
 def video_object(owner_id: str, job_id: str, fence: int) -> str:
     """One name per lease, so that a runner which lost its lease cannot touch the video of its successor."""
-    return f"videos/{owner_id}/{job_id}_{fence}.mp4"
+    return f"{video_prefix(owner_id, job_id)}{fence}.mp4"
+
+
+def video_prefix(owner_id: str, job_id: str) -> str:
+    """How the names of all of a job's videos begin."""
+    return f"videos/{owner_id}/{job_id}_"
+
+
+def character_prefixes(owner_id: str) -> tuple[str, str]:
+    """How the names of all that an owner's characters are made of begin."""
+    return f"recordings/{owner_id}/", f"images/{owner_id}/"
+
+
+def render_prefixes(owner_id: str) -> tuple[str, str]:
+    """How the names of all that was rendered for an owner begin."""
+    return f"lines/{owner_id}/", f"videos/{owner_id}/"
 
 
 def background_object(name: str) -> str:
+    """Where an admin puts a background video. The only objects whose names people choose, and may overwrite."""
     return f"backgrounds/{name}"
+
+
+def background_copy_object(source_object: str, generation: int) -> str:
+    """The copy of a background video that renders use: another name for every content of the file."""
+    return f"library/{_source_digest(source_object, generation)}.mp4"
+
+
+def background_thumbnail_object(source_object: str, generation: int) -> str:
+    return picture_object("backgrounds", _source_digest(source_object, generation))
+
+
+def _source_digest(source_object: str, generation: int) -> str:
+    return hashlib.sha256(f"{source_object}#{generation}".encode()).hexdigest()[:32]
 
 
 def api_path(object_name: str) -> str:

@@ -4,12 +4,17 @@
 transcript of its recording. The functions' models (scripts.script, characters.character) read these fields.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from contracts.video_job import VideoFile
 
 DialogueFields = Sequence[Mapping[str, Any]]
+
+
+def script_media_objects(audio_objects: Iterable[str | None], video_object: str | None) -> list[str]:
+    """A script's field `mediaObjects`: what it names in the media bucket, each once, whoever wrote it last."""
+    return list(dict.fromkeys(name for name in (*audio_objects, video_object) if name))
 
 
 def published_script_fields(
@@ -24,7 +29,8 @@ def published_script_fields(
         dict(line) | {"audioObject": audio_objects.get((line["speaker"], line["text"]), line.get("audioObject"))}
         for line in dialogue
     ]
-    return {"dialogue": lines, "video": video.to_document()}
+    media_objects = script_media_objects((line["audioObject"] for line in lines), video.object_name)
+    return {"dialogue": lines, "video": video.to_document(), "mediaObjects": media_objects}
 
 
 def transcript_fields(transcript: str, voice_id: str) -> dict[str, object]:

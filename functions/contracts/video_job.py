@@ -116,6 +116,8 @@ class VideoJob(Message):
     fence: int = 0
     lease_until: datetime | None = None
     attempts: int = 0
+    # When the script's dialogue was last edited while the job ran, which works from its snapshot.
+    dialogue_edited_at: datetime | None = None
     # When the minute function should look whether something was left undone; None once the hold is settled.
     check_at: datetime | None = None
 

@@ -4,6 +4,7 @@ Each factory asks the settings first, which refuse emulator addresses outside a 
 """
 
 import functools
+import threading
 from typing import TYPE_CHECKING
 
 from gcp.settings import settings
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from google.cloud.storage import Bucket
     from google.cloud.tasks_v2 import CloudTasksClient
     from openai import OpenAI
+
+_APP_NAME = "duologue"
+_FIREBASE_TIMEOUT_SECONDS = 10  # the SDK's own 120 would outlast every function
+_making_app = threading.Lock()
 
 
 @functools.cache
@@ -52,10 +57,17 @@ def tasks() -> "CloudTasksClient":
 @functools.cache
 def firebase_app() -> "App":
     project_id = settings().project_id
-    # Deferred: only signing up and in need Firebase Auth.
+    # Deferred: a request with a session token does not need Firebase Auth.
     import firebase_admin
 
-    return firebase_admin.initialize_app(options={"projectId": project_id})
+    # Two first requests at once would make it twice, which the SDK refuses. Named, since firebase-functions makes the
+    # default one for itself when an event comes.
+    with _making_app:
+        try:
+            return firebase_admin.get_app(_APP_NAME)
+        except ValueError:
+            options = {"projectId": project_id, "httpTimeout": _FIREBASE_TIMEOUT_SECONDS}
+            return firebase_admin.initialize_app(options=options, name=_APP_NAME)
 
 
 @functools.cache

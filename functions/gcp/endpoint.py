@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from firebase_functions import https_fn
@@ -27,7 +27,6 @@ from gcp.errors import (
     Detail,
     MethodNotAllowed,
     NotFound,
-    Unauthenticated,
     Unavailable,
     ValidationFailed,
 )
@@ -43,6 +42,9 @@ Answers = BaseModel | Sequence[BaseModel] | WithHeaders | Response
 
 MAX_JSON_BYTES = 512 * 1024  # 100 lines of 400 letters of 4 bytes each, with their quotes, fit several times
 MAX_FORM_BYTES = 30 * 1024 * 1024  # the platform's own limit is 32 MiB for the whole request
+
+# Of answers that are the same for everybody who sends no token. The signatures in them live for a day at least.
+_PUBLIC = "public, max-age=60, s-maxage=60"
 
 _MEMORY = {Memory.SMALL: MemoryOption.MB_256, Memory.MEDIUM: MemoryOption.MB_512, Memory.LARGE: MemoryOption.GB_1}
 
@@ -76,6 +78,7 @@ class Handler(Protocol):
     answer: Any
     query: Sequence[QueryParameter]
     refuses: Sequence[type[ApiError]]
+    idempotent: bool
     call: Callable[[Call[Any]], Answers]
 
 
@@ -85,11 +88,13 @@ def endpoint(
     body: type[BodyModel] = NoBody,  # type: ignore[assignment]  # the default is a BaseModel as any other
     query: Sequence[QueryParameter] = (),
     refuses: Sequence[type[ApiError]] = (),
+    idempotent: bool = False,
 ) -> Callable[[Callable[[Call[BodyModel]], Answers]], Callable[[Request], Response]]:
     """A deployable function of the handler's name.
 
     The rest is for the API document: `answer` is the type of what the handler returns, or its BareAnswers, `query` what
-    it reads of the query, and `refuses` what it raises itself, beyond what `handle` does for every such operation.
+    it reads of the query, and `refuses` what it raises itself, beyond what `handle` does for every such operation;
+    `idempotent` when it keeps an Idempotency-Key (gcp.idempotency).
     """
 
     def decorate(handler: Callable[[Call[BodyModel]], Answers]) -> Callable[[Request], Response]:
@@ -103,7 +108,7 @@ def endpoint(
         deployed = https_fn.on_request(**_deployment_options(route))(function)
         described = cast("Any", deployed)
         described.body, described.answer, described.call = body, answer, handler
-        described.query, described.refuses = query, refuses
+        described.query, described.refuses, described.idempotent = query, refuses, idempotent
         return deployed
 
     return decorate
@@ -209,6 +214,8 @@ def _dispatch(request: Request, named: Route | None, request_id: str, fields: di
     if isinstance(answer, Response):
         return answer
     content, headers = answer if isinstance(answer, WithHeaders) else (answer, {})
+    if route.access is Access.OPTIONAL_USER and "Authorization" not in request.headers:
+        headers = {"Cache-Control": _PUBLIC, **headers}
     body_bytes = TypeAdapter(handler.answer).dump_json(content, by_alias=True)
     return Response(body_bytes, status=200, content_type="application/json", headers=dict(headers))
 
@@ -223,24 +230,18 @@ def _allowed(by_method: Mapping[str, object]) -> list[str]:
 
 
 def _authenticate(request: Request, route: Route) -> "tuple[User | None, datetime | None]":
-    """The user whose token came along, read once, and when they signed in. Raises Unauthenticated for a bad token."""
+    """The user whose token came along, and when they signed in. Raises Unauthenticated for a bad token."""
     if route.access is Access.ANYONE:
         return None, None
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if not token and route.access is Access.OPTIONAL_USER:
+    authorization = request.headers.get("Authorization", "")
+    if not authorization.strip() and route.access is Access.OPTIONAL_USER:
         return None, None
-    if scheme.lower() != "bearer" or not token:
-        raise Unauthenticated
     # Deferred: routes for anyone need neither.
-    from accounts.sessions import verify_session
-    from accounts.users import find_user
+    from accounts.bearer import authenticate
     from gcp.clients import firestore
 
-    session = verify_session(token.strip(), settings().jwt_secrets)
-    user = find_user(firestore(), session.user_id)
-    if user is None or user.disabled:
-        raise Unauthenticated
-    return user, session.signed_in_at
+    caller = authenticate(firestore(), authorization, datetime.now(UTC))
+    return caller.user, caller.signed_in_at
 
 
 def _parse(request: Request, model: type[BaseModel]) -> tuple[BaseModel, Mapping[str, Sequence[bytes]]]:

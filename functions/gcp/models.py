@@ -1,10 +1,21 @@
-"""The bases of request bodies and answers."""
+"""The bases of request bodies and answers, and how a switch that admins set is read."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
+
+
+def means_yes(value: object) -> bool:
+    """Whether an admin who typed this into the console meant true: all but false, nothing, and a text that says no."""
+    if isinstance(value, str):
+        return value.strip().lower() not in {"", "false", "no", "off", "0"}
+    return bool(value)
+
+
+# A field of a stored document that admins set by hand: no slip of theirs may fail the requests that read it.
+Switch = Annotated[bool, BeforeValidator(means_yes)]
 
 
 class Body(BaseModel):

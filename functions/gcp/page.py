@@ -2,7 +2,9 @@
 
 A client asks with `limit` and `pageToken`; when there is more, the answer's header `X-Next-Page-Token` has the token
 for it. A token is opaque to clients: the sort key and the id of the last document that was seen. So a page costs the
-same wherever it begins, and documents that come or go meanwhile shift nothing.
+same wherever it begins, and documents that come or go meanwhile shift nothing. It is no secret and gives no right: who
+may see what is decided by the list's own query, so that a token of another list, or one that a client made up, only
+says where in this list to begin.
 """
 
 import base64
@@ -26,8 +28,8 @@ MOST = 100
 NEXT_PAGE_HEADER = "X-Next-Page-Token"
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,100}")
 _MAX_TOKEN_LENGTH = 500
-# Firestore refuses other ids with an error of its own.
-_DOCUMENT_ID = re.compile(r"[A-Za-z0-9_.\-]{1,200}")
+# Firestore refuses some ids (".", "__x__") with an error of its own.
+_DOCUMENT_ID = re.compile(r"(?!\.|__)[A-Za-z0-9_.\-]{1,200}")
 
 
 class Page(NamedTuple, Generic[Item]):
@@ -58,8 +60,9 @@ def page_parameters(default: int = MOST) -> tuple[QueryParameter, ...]:
 
 def limit_parameter(default: int = MOST) -> QueryParameter:
     """The parameter that `page_limit` reads."""
-    schema = {"type": "integer", "minimum": 1, "maximum": MOST, "default": default}
-    return QueryParameter("limit", schema, "How many at most; a number outside the range is brought into it.")
+    # No minimum and maximum in the schema: they would say that other numbers are refused.
+    schema = {"type": "integer", "default": default}
+    return QueryParameter("limit", schema, f"How many at most, 1 to {MOST}; another number is brought into this range.")
 
 
 def page_limit(query: Mapping[str, str], *, default: int = MOST) -> int:
@@ -117,11 +120,12 @@ def _position(token: str) -> tuple[datetime, str]:
         content = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         moment, document_id = content
         position = datetime.fromisoformat(moment), str(document_id)
-    except (binascii.Error, ValueError, TypeError) as error:
+        if position[0].tzinfo is None or not _DOCUMENT_ID.fullmatch(position[1]):
+            raise refused
+        # The year 1 in a zone east of Greenwich is before the first moment that there is.
+        return position[0].astimezone(UTC), position[1]
+    except (binascii.Error, ValueError, TypeError, OverflowError) as error:
         raise refused from error
-    if position[0].tzinfo is None or not _DOCUMENT_ID.fullmatch(position[1]):
-        raise refused
-    return position
 
 
 def _refused(parameter: str, message: str, kind: str) -> ValidationFailed:

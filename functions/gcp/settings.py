@@ -24,11 +24,24 @@ class Settings(Environment):
         if len(secrets) not in {1, 2}:
             raise ConfigurationError("JWT_SECRET holds neither one key nor two")
         for secret in secrets:
-            if len(secret.encode()) < _MIN_SECRET_BYTES:
-                raise ConfigurationError(f"JWT_SECRET holds a key shorter than {_MIN_SECRET_BYTES} bytes")
-            if secret.startswith(LOCAL_SECRET_PREFIX) and not self.is_local:
-                raise ConfigurationError(f"JWT_SECRET is a local development key; {self.project_id!r} refuses it")
+            self._check_key("JWT_SECRET", secret)
         return secrets
+
+    @property
+    def address_hash_key(self) -> str:
+        """The key under which addresses are remembered that had their initial tokens, at least 32 bytes.
+
+        Never another one: with it, every address would have its tokens again.
+        """
+        key = self.require("ADDRESS_HASH_KEY").strip()
+        self._check_key("ADDRESS_HASH_KEY", key)
+        return key
+
+    def _check_key(self, name: str, key: str) -> None:
+        if len(key.encode()) < _MIN_SECRET_BYTES:
+            raise ConfigurationError(f"{name} holds a key shorter than {_MIN_SECRET_BYTES} bytes")
+        if key.startswith(LOCAL_SECRET_PREFIX) and not self.is_local:
+            raise ConfigurationError(f"{name} is a local development key; {self.project_id!r} refuses it")
 
     @property
     def tokens_to_give(self) -> int:

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from gcp.clients import media_bucket
 from gcp.errors import NotFound, Unavailable
@@ -17,6 +17,19 @@ if TYPE_CHECKING:
 ADDRESS_LIFETIME = timedelta(hours=6)
 # Most pictures come in one piece; forty requests at a time share 256 MiB.
 _PIECE_BYTES = 1024 * 1024
+
+
+def require_picture(bucket: "Bucket", object_name: str) -> None:
+    """Nothing, when the object is there. Raises NotFound and Unavailable."""
+    from google.api_core.exceptions import GoogleAPIError
+    from requests import RequestException
+
+    try:
+        is_there = bucket.blob(object_name).exists()
+    except (GoogleAPIError, RequestException) as error:
+        raise Unavailable("The media storage does not answer; try again.") from error
+    if not is_there:
+        raise NotFound("There is no such picture.")
 
 
 def read_picture(bucket: "Bucket", object_name: str) -> Iterator[bytes]:
@@ -50,7 +63,8 @@ def download_address(settings: Settings, object_name: str, content_type: str) ->
     emulator = settings.get("STORAGE_EMULATOR_HOST")
     if emulator:
         # The emulator checks no signatures, and the client that makes them is slow to import.
-        return f"{emulator.rstrip('/')}/{settings.require('MEDIA_BUCKET')}/{quote(object_name)}"
+        ours = urlencode({"response-content-type": content_type, "response-content-disposition": disposition})
+        return f"{emulator.rstrip('/')}/{settings.require('MEDIA_BUCKET')}/{quote(object_name)}?{ours}"
     address: str = (
         media_bucket()
         .blob(object_name)

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, StringConstraints
 
 from contracts.message import Message
+from contracts.publication import script_media_objects
 from contracts.video_job import VideoFile
 from gcp.errors import ValidationFailed
 from gcp.text import DIRECTION_CONTROLS, has_controls
@@ -71,8 +72,12 @@ class Script(Message):
     @property
     def media_objects(self) -> tuple[str, ...]:
         """The objects in the media bucket that the script names, each once."""
-        names = [line.audio_object for line in self.dialogue] + [self.video.object_name if self.video else None]
-        return tuple(dict.fromkeys(name for name in names if name))
+        audio_objects = (line.audio_object for line in self.dialogue)
+        return tuple(script_media_objects(audio_objects, self.video.object_name if self.video else None))
+
+    def to_document(self) -> dict[str, object]:
+        """The fields, and with them `mediaObjects`, by which scripts are found (media.removal)."""
+        return super().to_document() | {"mediaObjects": list(self.media_objects)}
 
     def with_dialogue(self, lines: Sequence[DialogueLine], now: datetime) -> "Script":
         """The script with these lines. A line that was there before, word for word, keeps its audio.

@@ -6,7 +6,7 @@ from contracts.video_job import VideoJob
 from gcp.models import Answer
 from media.signing import signed_path
 from scripts.script import Script
-from videos.job_view import JobView
+from videos.job_view import JobView, ShownStage, ShownStatus
 
 
 class LineAnswer(Answer):
@@ -32,9 +32,9 @@ class ScriptAnswer(Answer):
     video_duration: float | None
     video_size: int | None
     video_job_id: str | None
-    video_job_status: str | None
+    video_job_status: ShownStatus | None
     video_job_progress: float
-    video_job_current_step: str | None
+    video_job_current_step: ShownStage | None
     video_job_started_at: datetime | None
     video_job_completed_at: datetime | None
     video_job_error_message: str | None

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from activities.activity import Activity, ActivityType, write_activity
+from contracts.video_job import JobStatus
 from gcp.errors import NotFound
+from gcp.idempotency import Key, finish
+from gcp.page import Page, PageRequest, read_page
 from gcp.transactions import transact
 from media.deletions import write_media_deletion
 from scripts.script import DialogueLine, Script
@@ -43,49 +45,73 @@ def find_own_script(db: "Client", script_id: str, owner_id: str, *, transaction:
     return script
 
 
-def list_scripts(db: "Client", owner_id: str, limit: int) -> list[Script]:
+def list_scripts(db: "Client", owner_id: str, request: PageRequest) -> Page[Script]:
     """The owner's scripts, the newest first."""
     # Deferred: gRPC; whoever calls this has the client already.
-    from google.cloud.firestore import FieldFilter, Query
+    from google.cloud.firestore import FieldFilter
 
     own = db.collection("scripts").where(filter=FieldFilter("ownerId", "==", owner_id))
-    newest = own.order_by("createdAt", direction=Query.DESCENDING).limit(limit)
-    return [Script.model_validate({**(found.to_dict() or {}), "id": found.id}) for found in newest.stream()]
+    found, next_token = read_page(own, "createdAt", request)
+    return Page([Script.model_validate({**(each.to_dict() or {}), "id": each.id}) for each in found], next_token)
 
 
-def create_script(db: "Client", script: Script) -> None:
-    """The script is stored; its activity follows from that (scripts.triggers)."""
+def create_script(db: "Client", script: Script, key: Key | None = None) -> None:
+    """The script is stored, as what the key's request made; its activity follows from that (scripts.triggers).
+
+    Raises RequestInProgress when another request has taken the key over, and Unavailable.
+    """
     fields = script.to_document()
     del fields["id"]
-    script_reference(db, script.id).create(fields)
+
+    def create(transaction: "Transaction") -> None:
+        if finish(transaction, key):
+            transaction.create(script_reference(db, script.id), fields)
+
+    transact(db, create)
 
 
 def update_dialogue(
-    db: "Client", *, script_id: str, owner_id: str, lines: Sequence[DialogueLine], cause: str, now: datetime
+    db: "Client", *, script_id: str, owner_id: str, lines: Sequence[DialogueLine], now: datetime
 ) -> Script:
-    """The owner's script with these lines, and the activity of this update, whose cause is a request's id.
+    """The owner's script with these lines; its activity follows from that (scripts.triggers).
 
-    Raises NotFound and ValidationFailed. A video that is being made keeps the lines with which it was started.
+    A video that is being made keeps the lines with which it was started, and its job says so. The audio of lines that
+    are gone is listed for deletion. Raises NotFound and ValidationFailed.
     """
 
     def update(transaction: "Transaction") -> Script:
-        script = find_own_script(db, script_id, owner_id, transaction=transaction).with_dialogue(lines, now)
-        dialogue = [line.to_document() for line in script.dialogue]
-        transaction.update(script_reference(db, script_id), {"dialogue": dialogue, "updatedAt": now})
-        activity = Activity(
-            type=ActivityType.SCRIPT_UPDATED,
-            message=f"Script '{script.title}' updated",
-            timestamp=now,
-            script_id=script_id,
-        )
-        write_activity(transaction, db, owner_id, cause, activity)
+        before = find_own_script(db, script_id, owner_id, transaction=transaction)
+        script = before.with_dialogue(lines, now)
+        unfinished = _unfinished_job(db, script, transaction)
+        fields = {
+            "dialogue": [line.to_document() for line in script.dialogue],
+            "mediaObjects": list(script.media_objects),
+            "updatedAt": now,
+        }
+        transaction.update(script_reference(db, script_id), fields)
+        unused = [name for name in before.media_objects if name not in script.media_objects]
+        write_media_deletion(transaction, db, f"{script_id}_{uuid.uuid4().hex}", unused, owner_id=owner_id, now=now)
+        if unfinished is not None:
+            transaction.update(unfinished, {"dialogueEditedAt": now})
         return script
 
     return transact(db, update)
 
 
+def _unfinished_job(db: "Client", script: Script, transaction: "Transaction") -> "DocumentReference | None":
+    """Where the script's newest job is, unless that has ended or is gone.
+
+    Not by videos.jobs, which imports this module.
+    """
+    if script.video_job_id is None:
+        return None
+    reference = db.document("videoJobs", script.video_job_id)
+    fields = reference.get(["status"], transaction=transaction).to_dict()
+    return reference if fields and not JobStatus(fields["status"]).is_terminal else None
+
+
 def delete_script(db: "Client", *, script_id: str, owner_id: str, now: datetime) -> tuple[str, ...]:
-    """The owner's script is gone, its media is listed for deletion and the log says so; the media's object names.
+    """The owner's script is gone and its media listed for deletion; the media's object names.
 
     An unfinished job of the script is left alone: its runner finds the script gone and ends it as cancelled, which
     releases its hold. Raises NotFound.
@@ -94,14 +120,9 @@ def delete_script(db: "Client", *, script_id: str, owner_id: str, now: datetime)
     def delete(transaction: "Transaction") -> tuple[str, ...]:
         script = find_own_script(db, script_id, owner_id, transaction=transaction)
         transaction.delete(script_reference(db, script_id))
-        write_media_deletion(transaction, db, script_id, script.media_objects, owner_id=owner_id, now=now)
-        activity = Activity(
-            type=ActivityType.SCRIPT_DELETED,
-            message=f"Script '{script.title}' deleted",
-            timestamp=now,
-            script_id=script_id,
+        write_media_deletion(
+            transaction, db, script_id, script.media_objects, owner_id=owner_id, script_id=script_id, now=now
         )
-        write_activity(transaction, db, owner_id, script_id, activity)
         return script.media_objects
 
     return transact(db, delete)

@@ -3,10 +3,14 @@
 A balance never changes without its entry in the same transaction, and an entry's id derives from its cause, so that
 doing something twice is refused by the database and not by us. Starting a video holds its price; the trigger captures
 the hold when the video is complete and releases it when it failed.
+
+A user document has its balance twice: `ledgerTokens` is what the entries add up to, `tokens` is what clients see and
+admins edit. A movement changes both by the same amount, so that an edit that is not in the ledger yet stays what it is
+until tokens.reconciliation enters it.
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from contracts.message import Message
 
@@ -17,14 +21,18 @@ HoldState = Literal["held", "captured", "released"]
 
 
 class LedgerEntry(Message):
-    """One movement: what was added to the balance and to the held amount, and both afterwards."""
+    """One movement: what was added to the balance and to the held amount, and both afterwards.
 
-    kind: Literal["grant", "hold", "capture", "release"]
+    `reason` is an admin's, of an adjustment.
+    """
+
+    kind: Literal["grant", "hold", "capture", "release", "adjustment"]
     tokens: int
     held: int
     balance_after: int
     held_after: int
     job_id: str | None = None
+    reason: str | None = None
     created_at: datetime
 
 
@@ -39,9 +47,11 @@ class Hold(Message):
     settled_at: datetime | None = None
 
 
-def grant_entry(tokens: int, now: datetime) -> LedgerEntry:
-    """The first entry of a new user."""
-    return LedgerEntry(kind="grant", tokens=tokens, held=0, balance_after=tokens, held_after=0, created_at=now)
+def grant_entry(tokens: int, now: datetime, *, balance: int = 0, held: int = 0) -> LedgerEntry:
+    """The entry of tokens given to a user whose ledger had this balance and so much held: nothing, when it is new."""
+    return LedgerEntry(
+        kind="grant", tokens=tokens, held=0, balance_after=balance + tokens, held_after=held, created_at=now
+    )
 
 
 def entry_reference(db: "Client", user_id: str, entry_id: str) -> "DocumentReference":
@@ -52,6 +62,17 @@ def hold_reference(db: "Client", job_id: str) -> "DocumentReference":
     return db.document("holds", job_id)
 
 
+def count_open_holds(db: "Client", transaction: "Transaction", user_id: str, *, most: int) -> int:
+    """How many of the user's holds are neither captured nor released, counted up to `most`."""
+    # Deferred: gRPC; whoever calls this has the client already.
+    from google.cloud.firestore import FieldFilter
+
+    holds = db.collection("holds").where(filter=FieldFilter("userId", "==", user_id))
+    is_open = holds.where(filter=FieldFilter("state", "==", "held")).limit(most)
+    counting: Any = is_open.count()  # the package's own types leave `get` undecided
+    return int(counting.get(transaction=transaction)[0][0].value)
+
+
 def write_hold(
     transaction: "Transaction",
     db: "Client",
@@ -59,11 +80,11 @@ def write_hold(
     user_id: str,
     job_id: str,
     price_tokens: int,
-    tokens: int,
+    ledger_tokens: int,
     held: int,
     now: datetime,
 ) -> None:
-    """The price of the job is held, with its entry. The caller has read `tokens` and `held` in this transaction."""
+    """The price of the job is held, with its entry. The caller has read both amounts in this transaction."""
     transaction.update(db.document("users", user_id), {"held": held + price_tokens, "updatedAt": now})
     transaction.create(
         hold_reference(db, job_id),
@@ -73,7 +94,7 @@ def write_hold(
         kind="hold",
         tokens=0,
         held=price_tokens,
-        balance_after=tokens,
+        balance_after=ledger_tokens,
         held_after=held + price_tokens,
         job_id=job_id,
         created_at=now,
@@ -82,14 +103,19 @@ def write_hold(
 
 
 def write_settlement(
-    transaction: "Transaction", db: "Client", *, hold: Hold, capture: bool, tokens: int, held: int, now: datetime
+    transaction: "Transaction", db: "Client", *, hold: Hold, capture: bool, ledger_tokens: int, held: int, now: datetime
 ) -> None:
     """The hold is captured or released, with its entry. The caller has read all three in this transaction."""
+    # Deferred: gRPC; whoever calls this has the client already.
+    from google.cloud.firestore import Increment
+
     price = hold.price_tokens
     paid = price if capture else 0
-    transaction.update(
-        db.document("users", hold.user_id), {"tokens": tokens - paid, "held": held - price, "updatedAt": now}
-    )
+    fields: dict[str, object] = {"ledgerTokens": ledger_tokens - paid, "held": held - price, "updatedAt": now}
+    if paid:
+        # Not a number of ours: whatever an admin has put there is changed by the price, and stays possible or not.
+        fields["tokens"] = Increment(-paid)
+    transaction.update(db.document("users", hold.user_id), fields)
     transaction.update(
         hold_reference(db, hold.job_id), {"state": "captured" if capture else "released", "settledAt": now}
     )
@@ -97,7 +123,7 @@ def write_settlement(
         kind="capture" if capture else "release",
         tokens=-paid,
         held=-price,
-        balance_after=tokens - paid,
+        balance_after=ledger_tokens - paid,
         held_after=held - price,
         job_id=hold.job_id,
         created_at=now,

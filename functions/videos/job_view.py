@@ -1,10 +1,26 @@
 """A job as clients see it: the specification's words for it, the same in every answer."""
 
 from datetime import datetime
+from typing import Annotated, Any
 
-from contracts.video_job import JobStatus, Step, StepStatus, VideoJob, completed_steps
+from pydantic import Field
+
+from contracts.video_job import JobStatus, Step, StepName, StepStatus, VideoJob, completed_steps
 from gcp.models import Answer
 from media.signing import signed_path
+
+EDITED_SINCE = "Made from the dialogue as it was when the video was started; later edits are for the next one."
+
+
+def _one_of(*values: str) -> Any:
+    """For the API document: what clients may be told, and no more. They rely on it, so that nothing is ever added."""
+    return Field(json_schema_extra={"enum": list(values)})
+
+
+_STATUSES = [status for status in JobStatus if status is not JobStatus.CANCELLED]
+ShownStatus = Annotated[str, _one_of(*_STATUSES)]
+ShownStatusOrPending = Annotated[str, _one_of(StepStatus.PENDING, *_STATUSES)]
+ShownStage = Annotated[str, _one_of("", *StepName, "completed")]
 
 
 class JobView:
@@ -29,9 +45,15 @@ class JobView:
 
     @property
     def message(self) -> str:
-        """What the current step last said."""
+        """What the current step last said, and the note."""
         current = next((step for step in self.job.steps if step.step_name == self.job.current_step), None)
-        return current.message if current else ""
+        return " ".join(text for text in (current.message if current else "", self.note) if text)
+
+    @property
+    def note(self) -> str | None:
+        """That the dialogue was edited while the job ran; not of a job that made nothing."""
+        made = self.job.status not in (JobStatus.FAILED, JobStatus.CANCELLED)
+        return EDITED_SINCE if made and self.job.dialogue_edited_at else None
 
     @property
     def error_message(self) -> str | None:
@@ -42,8 +64,8 @@ class JobView:
 
 
 class StepAnswer(Answer):
-    step_name: str
-    status: str
+    step_name: StepName
+    status: StepStatus
     progress: float
     message: str
     started_at: datetime | None
@@ -56,14 +78,14 @@ class StepAnswer(Answer):
 
 
 class VideoJobAnswer(Answer):
-    """The job in all its fields (specification, "video-jobs")."""
+    """The job in all its fields (specification, "video-jobs"), and what else its owner should know of it."""
 
     job_id: str
     script_id: str
     user_id: str
-    status: str
+    status: ShownStatus
     overall_progress: float
-    current_step: str
+    current_step: ShownStage
     steps: list[StepAnswer]
     total_steps: int
     completed_steps: int
@@ -74,6 +96,7 @@ class VideoJobAnswer(Answer):
     video_duration: float | None
     video_size: int | None
     error_message: str | None
+    note: str | None
 
     @classmethod
     def of(cls, job: VideoJob, secrets: tuple[str, ...], now: datetime) -> "VideoJobAnswer":
@@ -95,6 +118,7 @@ class VideoJobAnswer(Answer):
             video_duration=job.video.duration_seconds if job.video else None,
             video_size=job.video.size_bytes if job.video else None,
             error_message=view.error_message,
+            note=view.note,
         )
 
 
@@ -102,8 +126,8 @@ class VideoStatusAnswer(Answer):
     """The newest job of a script in brief (specification, "video-status")."""
 
     script_id: str
-    status: str
-    stage: str
+    status: ShownStatusOrPending
+    stage: ShownStage
     progress: float
     message: str
     started_at: datetime | None

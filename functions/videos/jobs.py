@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 from accounts.users import find_user
 from activities.activity import Activity, ActivityType, write_activity
 from characters.store import find_characters
+from config.platform import effective_config
 from contracts.job_snapshot import JobSnapshot, Line, Speaker
-from contracts.video_job import DEADLINE, Enqueueing, JobStatus, VideoJob, failed_fields
-from gcp.errors import InsufficientTokens, JobUnfinished, Unauthenticated, ValidationFailed
+from contracts.video_job import DEADLINE, Enqueueing, JobStatus, VideoJob, ended_fields, failed_fields
+from gcp.errors import InsufficientTokens, JobUnfinished, NotFound, RateLimited, Unauthenticated, ValidationFailed
+from gcp.idempotency import Key, find_earlier, remember
 from gcp.transactions import transact
 from scripts.store import find_own_script
-from tokens.ledger import Hold, hold_reference, write_hold, write_settlement
+from tokens.balance import tokens_text
+from tokens.ledger import Hold, count_open_holds, hold_reference, write_hold, write_settlement
 from videos.backgrounds import find_background
 
 if TYPE_CHECKING:
@@ -25,11 +28,12 @@ if TYPE_CHECKING:
 
     from scripts.script import Script
 
-PRICE_TOKENS = 1
 # How long after its commit a job without a task is taken for forgotten.
 ENQUEUE_PATIENCE = timedelta(seconds=60)
 # How often a job that waits in the queue is looked at.
 QUEUE_PATIENCE = timedelta(minutes=5)
+# When a user with too many unfinished jobs is told to try again: one of them may well have ended by then.
+_UNFINISHED_RETRY_SECONDS = 60
 _OVERDUE = "The video took too long to make. You were not charged."
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -63,33 +67,52 @@ def new_job_id() -> str:
 
 
 def start_job(
-    db: "Client", *, job_id: str, user_id: str, script_id: str, background_video: str | None, now: datetime
+    db: "Client",
+    *,
+    job_id: str,
+    user_id: str,
+    script_id: str,
+    background_video: str | None,
+    now: datetime,
+    key: Key | None = None,
 ) -> VideoJob:
     """A queued job with its snapshot, the hold of its price and the intention to enqueue it, in one transaction.
 
+    The job of an earlier request with the same key, as it is now, when there was one. Raises IdempotencyKeyReused when
+    that was another request, before it looks at anything else.
+
     Raises NotFound for a script that is not the user's, JobUnfinished while an earlier job of it runs,
-    InsufficientTokens when what is not held is less than the price, ValidationFailed when a character is gone or the
-    background is unknown, and Unavailable when there is no background at all.
+    InsufficientTokens when what is not held is less than the price, RateLimited while as many jobs of the user as the
+    platform allows are unfinished, ValidationFailed when a character is gone or the background is unknown, and
+    Unavailable when there is no background at all.
     """
+    config = effective_config(db)
+    price = config.price_tokens
 
     def start(transaction: "Transaction") -> VideoJob:
+        if key and (repeated := find_earlier(transaction, key, now)):
+            return _require_job(find_job(db, repeated.resource_id, transaction=transaction))
         script = find_own_script(db, script_id, user_id, transaction=transaction)
         earlier = find_job(db, script.video_job_id, transaction=transaction) if script.video_job_id else None
         if earlier and not earlier.status.is_terminal:
             raise JobUnfinished(earlier.job_id)
         user = find_user(db, user_id, transaction=transaction)
-        if user is None:
+        if user is None or user.deleted_at is not None:
             raise Unauthenticated
-        if user.tokens - user.held < PRICE_TOKENS:
-            raise InsufficientTokens(required=PRICE_TOKENS, available=user.tokens - user.held)
+        if user.tokens - user.held < price:
+            raise InsufficientTokens(required=price, available=user.tokens - user.held)
+        # Every unfinished job has its open hold. Two starts at once both change the user, so one of them counts again.
+        if count_open_holds(db, transaction, user_id, most=config.unfinished_jobs) >= config.unfinished_jobs:
+            message = f"At most {config.unfinished_jobs} of your videos are made at a time; wait until one is finished."
+            raise RateLimited(message, retry_after_seconds=_UNFINISHED_RETRY_SECONDS)
         speakers = _speakers(db, transaction, script, user_id)
-        background = find_background(db, background_video, job_id)
+        background = find_background(db, background_video, job_id, transaction=transaction)
         job = VideoJob(
             job_id=job_id,
             script_id=script_id,
             user_id=user_id,
             title=script.title,
-            price_tokens=PRICE_TOKENS,
+            price_tokens=price,
             background_video=background.name,
             created_at=now,
             deadline_at=now + DEADLINE,
@@ -102,6 +125,8 @@ def start_job(
             speakers=speakers,
             background=background,
         )
+        if key:
+            remember(transaction, key, job_id, now)
         transaction.create(job_reference(db, job_id), job.to_document())
         transaction.create(snapshot_reference(db, job_id), snapshot.to_document())
         transaction.update(db.document("scripts", script_id), {"videoJobId": job_id})
@@ -110,14 +135,20 @@ def start_job(
             db,
             user_id=user_id,
             job_id=job_id,
-            price_tokens=PRICE_TOKENS,
-            tokens=user.tokens,
+            price_tokens=price,
+            ledger_tokens=user.ledger_tokens,
             held=user.held,
             now=now,
         )
         return job
 
     return transact(db, start)
+
+
+def _require_job(job: VideoJob | None) -> VideoJob:
+    if job is None:
+        raise NotFound("There is no such video job.")
+    return job
 
 
 def _speakers(db: "Client", transaction: "Transaction", script: "Script", user_id: str) -> tuple[Speaker, ...]:
@@ -201,11 +232,23 @@ def fail_overdue_job(db: "Client", job_id: str, now: datetime) -> None:
     transact(db, fail)
 
 
+def cancel_job(db: "Client", job_id: str, now: datetime) -> None:
+    """The job is cancelled unless it has ended, and a runner that holds its lease has lost it."""
+
+    def cancel(transaction: "Transaction") -> None:
+        job = find_job(db, job_id, transaction=transaction)
+        if job is not None and not job.status.is_terminal:
+            transaction.update(job_reference(db, job_id), ended_fields(job, now, JobStatus.CANCELLED))
+
+    transact(db, cancel)
+
+
 def settle_job(db: "Client", job_id: str, now: datetime) -> bool:
     """The ended job's hold is captured or released, and its activities are in the log. Whether this call did it.
 
     Called by the trigger and by the minute function, in any order and any number of times: the hold's state decides
-    once, in the transaction that moves the money.
+    once, in the transaction that moves the money. The snapshot goes with it: an ended job is rendered no more, and
+    media is kept for jobs that have one.
     """
 
     def settle(transaction: "Transaction") -> bool:
@@ -218,14 +261,18 @@ def settle_job(db: "Client", job_id: str, now: datetime) -> bool:
         if hold is None or hold.state != "held":
             if job.check_at is not None:
                 transaction.update(job_reference(db, job_id), {"checkAt": None})
+                transaction.delete(snapshot_reference(db, job_id))
             return False
         capture = job.status is JobStatus.COMPLETED
         transaction.update(job_reference(db, job_id), {"checkAt": None})
+        transaction.delete(snapshot_reference(db, job_id))
         if user is None:
             state = "captured" if capture else "released"
             transaction.update(hold_reference(db, job_id), {"state": state, "settledAt": now})
             return True
-        write_settlement(transaction, db, hold=hold, capture=capture, tokens=user.tokens, held=user.held, now=now)
+        write_settlement(
+            transaction, db, hold=hold, capture=capture, ledger_tokens=user.ledger_tokens, held=user.held, now=now
+        )
         for activity in job_activities(job, now):
             write_activity(transaction, db, job.user_id, job_id, activity)
         return True
@@ -257,7 +304,7 @@ def job_activities(job: VideoJob, now: datetime) -> list[Activity]:
             ),
             Activity(
                 type=ActivityType.TOKENS_DEDUCTED,
-                message=f"{job.price_tokens} token deducted for the video of script '{job.title}'",
+                message=f"{tokens_text(job.price_tokens)} deducted for the video of script '{job.title}'",
                 timestamp=now,
                 script_id=job.script_id,
             ),

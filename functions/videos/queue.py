@@ -1,59 +1,32 @@
 """The queue of renders: Cloud Tasks that call the runner."""
 
-import hashlib
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from contracts import log
 from contracts.video_job import Enqueueing
 from contracts.video_task import VideoTask
 from gcp.clients import tasks
+from gcp.runner_tasks import create_runner_task, runner_task_name
 from gcp.settings import settings
 from videos.jobs import mark_enqueued
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
-    from google.cloud.tasks_v2 import CloudTasksClient
-
-# The longest that Cloud Tasks waits for an answer (google.cloud.tasks_v2.types.Task.dispatch_deadline).
-DISPATCH_DEADLINE = timedelta(seconds=1800)
 
 
 def task_name(job_id: str, attempt: int) -> str:
-    """The full name of a job's n-th task: hashed, because names with a common prefix slow the queue down.
-
-    The same intention has the same name, so that creating it twice is refused by the queue.
-    """
-    digest = hashlib.sha256(f"{job_id}:{attempt}".encode()).hexdigest()
-    return f"{settings().require('RENDER_QUEUE')}/tasks/{digest}"
+    """The full name of a job's n-th task: the same intention has the same name."""
+    return runner_task_name(_cause(job_id, attempt))
 
 
 def create_render_task(job_id: str, attempt: int) -> None:
     """The queue has the task, or had it. Raises google.api_core.exceptions.GoogleAPICallError, and may be repeated."""
-    # Deferred: the generated types of Cloud Tasks.
-    from google.api_core.exceptions import AlreadyExists
-    from google.cloud import tasks_v2
-    from google.protobuf.duration_pb2 import Duration
+    create_runner_task(_cause(job_id, attempt), "/render", VideoTask(job_id=job_id))
 
-    runner_url = settings().require("RUNNER_URL")
-    client: CloudTasksClient = tasks()
-    task = tasks_v2.Task(
-        name=task_name(job_id, attempt),
-        dispatch_deadline=Duration(seconds=int(DISPATCH_DEADLINE.total_seconds())),
-        http_request=tasks_v2.HttpRequest(
-            http_method=tasks_v2.HttpMethod.POST,
-            url=f"{runner_url}/render",
-            headers={"Content-Type": "application/json"},
-            body=VideoTask(job_id=job_id).model_dump_json(by_alias=True).encode(),
-            oidc_token=tasks_v2.OidcToken(
-                service_account_email=settings().require("TASKS_SERVICE_ACCOUNT"), audience=runner_url
-            ),
-        ),
-    )
-    try:
-        client.create_task(parent=settings().require("RENDER_QUEUE"), task=task, timeout=10)
-    except AlreadyExists:
-        return
+
+def _cause(job_id: str, attempt: int) -> str:
+    return f"{job_id}:{attempt}"
 
 
 def require_queue() -> None:
@@ -73,7 +46,7 @@ def enqueue(db: "Client", job_id: str, enqueueing: Enqueueing, now: datetime) ->
 
 def has_render_task(job_id: str, attempt: int) -> bool:
     """Whether the queue still means to run this task. Raises GoogleAPICallError."""
-    # Deferred, as above.
+    # Deferred: gRPC; whoever has the client has loaded it.
     from google.api_core.exceptions import NotFound
 
     try:

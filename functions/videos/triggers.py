@@ -12,20 +12,24 @@ from gcp.trigger import Fields, every_minute, trigger_written
 def on_video_job_written(params: Mapping[str, str], before: Fields | None, after: Fields | None) -> None:
     """The job's activities are in the log, and when it ended, its hold is captured or released, once.
 
+    What was to be deleted and waited for the job is removed then.
     Acts on what is stored, not on the event: a write that changed no status (progress, a heartbeat) is passed over.
     """
     if after is None or (before is not None and before["status"] == after["status"]):
         return
     # Deferred: most events are progress and end above.
     from activities.activity import record_activity
-    from gcp.clients import firestore
+    from gcp.clients import firestore, media_bucket
+    from media.removal import find_deletions_waiting_for, remove_media
     from videos.jobs import settle_job, started_activity
 
-    db = firestore()
+    db, now = firestore(), datetime.now(UTC)
     job = VideoJob.model_validate(after)
     if job.status.is_terminal:
-        settled = settle_job(db, params["jobId"], datetime.now(UTC))
+        settled = settle_job(db, params["jobId"], now)
         log.info("video_job_settled", job_id=job.job_id, status=job.status, by_this_event=settled)
+        for deletion_id in find_deletions_waiting_for(db, job.job_id):
+            remove_media(db, media_bucket(), deletion_id, now)
     else:
         record_activity(db, job.user_id, job.job_id, started_activity(job))
 

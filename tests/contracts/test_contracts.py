@@ -8,15 +8,33 @@ from typing import Any
 
 import pytest
 
+from contracts.background import BackgroundTask, BackgroundVideo
 from contracts.job_snapshot import JobSnapshot, Line, line_digest, line_seed
-from contracts.media_paths import api_path, line_object, media_of_path, picture_object, recording_object, video_object
+from contracts.media_paths import (
+    api_path,
+    background_copy_object,
+    background_thumbnail_object,
+    line_object,
+    media_of_path,
+    picture_object,
+    recording_object,
+    video_object,
+)
 from contracts.message import Message
+from contracts.runner_report import RunnerReport
 from contracts.video_job import STEP_SHARE_PERCENT, Step, StepName, StepStatus, VideoJob, failed_steps
 from contracts.video_task import VideoTask
 from local.addresses import ROOT
 
 GOLDEN = Path(__file__).parent / "v1"
-MODELS: dict[str, type[Message]] = {"video_task": VideoTask, "video_job": VideoJob, "job_snapshot": JobSnapshot}
+MODELS: dict[str, type[Message]] = {
+    "video_task": VideoTask,
+    "video_job": VideoJob,
+    "job_snapshot": JobSnapshot,
+    "background_task": BackgroundTask,
+    "background_video": BackgroundVideo,
+    "runner_report": RunnerReport,
+}
 CONTRACTS = sorted((ROOT / "functions" / "contracts").glob("*.py"))
 
 
@@ -33,9 +51,19 @@ def golden(name: str) -> dict[str, Any]:
 def test_a_golden_example_is_read_and_written_again_unchanged(path: Path) -> None:
     content = json.loads(path.read_text())
 
-    read = model_of(path).model_validate(content)
+    written = model_of(path).model_validate(content).model_dump(mode="json", by_alias=True)
 
-    assert read.model_dump(mode="json", by_alias=True) == content
+    # Fields that are younger than the example come with their defaults.
+    assert {name: written[name] for name in content} == content
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_one_golden_example_has_all_the_fields_that_there_are_now(name: str) -> None:
+    examples = [json.loads(path.read_text()) for path in GOLDEN.glob(f"{name}*.json")]
+
+    assert any(
+        set(content) == set(MODELS[name].model_validate(content).model_dump(by_alias=True)) for content in examples
+    )
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.json")), ids=lambda path: path.stem)
@@ -168,3 +196,20 @@ def test_a_path_that_we_did_not_make_leads_nowhere(path: str) -> None:
 def test_an_object_without_a_path_has_none(object_name: str) -> None:
     with pytest.raises(ValueError, match="no API path"):
         api_path(object_name)
+
+
+def test_every_content_of_a_background_has_objects_of_its_own() -> None:
+    copies = {background_copy_object("backgrounds/sea.mp4", generation) for generation in (1, 2)}
+    thumbnails = {background_thumbnail_object("backgrounds/sea.mp4", generation) for generation in (1, 2)}
+
+    assert len(copies | thumbnails) == 4
+
+
+def test_a_backgrounds_thumbnail_loads_by_its_path_and_its_copy_has_none() -> None:
+    thumbnail = background_thumbnail_object("backgrounds/sea.mp4", 1)
+
+    media = media_of_path(api_path(thumbnail))
+    assert media is not None
+    assert media.object_name == thumbnail
+    with pytest.raises(ValueError, match="no API path"):
+        api_path(background_copy_object("backgrounds/sea.mp4", 1))

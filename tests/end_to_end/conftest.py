@@ -33,7 +33,7 @@ PICTURE_COLOURS: "tuple[tuple[Colour, ...], tuple[Colour, ...]]" = (
 @pytest.fixture(scope="session")
 def background(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name in the library of a plain green video with a tone, which no finished video may let hear."""
-    path = write_background(tmp_path_factory.mktemp("library") / "plain_green.mp4", seconds=3)
+    path = write_background(tmp_path_factory.mktemp("library") / "plain_green.mp4", seconds=3, size="270x480")
     argv = [sys.executable, "-m", "local.library", str(path)]
     subprocess.run(argv, cwd=cloud.root, env=os.environ | cloud.env, check=True, timeout=60)
     return path.name

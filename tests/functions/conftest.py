@@ -3,7 +3,7 @@
 import functools
 import importlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,11 +18,13 @@ from google.events.cloud.firestore import DocumentEventData
 from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
+from accounts.enrolment import InitialTokens, ensure_user
+from accounts.identity import Identity
 from accounts.sessions import issue_session
-from accounts.users import User, ensure_user
+from accounts.users import User
 from gcp import clients, endpoint
 from gcp.settings import settings
-from local.routes import openapi_document
+from local.openapi import openapi_document
 from routes import ROUTES, Route, siblings
 
 if TYPE_CHECKING:
@@ -37,7 +39,10 @@ class Answered(NamedTuple):
 
 CallApi = Callable[..., Answered]
 DeliverCreated = Callable[..., None]
+DeliverWritten = Callable[..., None]
 MakeUser = Callable[..., User]
+
+ADDRESS_HASH_KEY = "local-development-" + "a" * 40
 
 
 @pytest.fixture
@@ -49,11 +54,13 @@ def product(db: "Client", monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Mo
     monkeypatch.setattr(endpoint, "handle", functools.partial(_handle_as_documented, endpoint.handle))
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", db.project)
     monkeypatch.setenv("JWT_SECRET", "local-development-" + "j" * 40)
-    cached = (settings, clients.firestore, clients.openai)
+    monkeypatch.setenv("ADDRESS_HASH_KEY", ADDRESS_HASH_KEY)
+    cached = (settings, clients.firestore, clients.firebase_app, clients.openai)
     for each in cached:
         each.cache_clear()
     yield monkeypatch
     clients.firestore().close()  # type: ignore[no-untyped-call]  # the package leaves it so
+    _forget_apps()
     for each in cached:
         each.cache_clear()
 
@@ -81,15 +88,8 @@ def make_user(db: "Client") -> MakeUser:
     """A function that makes the user of an id as signing up does, but for Firebase Auth."""
 
     def make(user_id: str, *, tokens: int = 20) -> User:
-        return ensure_user(
-            db,
-            user_id=user_id,
-            name=user_id.title(),
-            email=f"{user_id}@example.com",
-            is_verified=False,
-            tokens_to_give=tokens,
-            now=datetime.now(UTC),
-        )
+        identity = Identity(user_id, user_id.title(), f"{user_id}@example.com", has_password=True)
+        return ensure_user(db, identity, InitialTokens(tokens, ADDRESS_HASH_KEY), now=datetime.now(UTC))
 
     return make
 
@@ -99,12 +99,19 @@ def call_api(product: pytest.MonkeyPatch) -> CallApi:
     """A function that sends a request to the function to which Hosting would rewrite its path."""
     assert product
 
-    def call(method: str, path: str, *, user_id: str | None = None, body: Any = None) -> Answered:
-        headers = Headers()
+    def call(
+        method: str,
+        path: str,
+        *,
+        user_id: str | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answered:
+        given = Headers(headers or {})
         if user_id is not None:
             token = issue_session(user_id, settings().jwt_secrets, now=datetime.now(UTC))
-            headers["Authorization"] = f"Bearer {token}"
-        request = Request(EnvironBuilder(path=path, method=method, headers=headers, json=body).get_environ())
+            given["Authorization"] = f"Bearer {token}"
+        request = Request(EnvironBuilder(path=path, method=method, headers=given, json=body).get_environ())
         route = next(each for each in ROUTES if each.match(request.path) is not None)
         first = siblings(route)[0]
         response = getattr(importlib.import_module(first.module), first.function)(request)
@@ -119,24 +126,62 @@ def deliver_created(db: "Client", product: pytest.MonkeyPatch) -> Iterator[Deliv
     assert product
 
     def deliver(trigger: Callable[[CloudEvent], None], path: str, *, event_id: str = "event1") -> None:
-        document = Document(name=path, fields=encode_dict(db.document(path).get().to_dict()))
-        event_document = EventDocument.deserialize(Document.serialize(document))
-        attributes = {
-            "id": event_id,
-            "type": "google.cloud.firestore.document.v1.created",
-            "source": f"//firestore.googleapis.com/projects/{db.project}/databases/(default)",
-            "subject": f"documents/{path}",
-            "time": "2026-01-02T03:04:05.678901Z",
-            "datacontenttype": "application/protobuf",
-            "location": "us-east4",
-            "project": db.project,
-            "namespace": "(default)",
-            "database": "(default)",
-            "document": path,
-        }
-        trigger(CloudEvent(attributes, DocumentEventData.serialize(DocumentEventData(value=event_document))))
+        created = DocumentEventData(value=_event_document(path, db.document(path).get().to_dict() or {}))
+        trigger(_firestore_event(db, "created", path, created, event_id))
 
     yield deliver
-    # firebase-functions makes the default app at the first event; it would keep this test's project.
-    if firebase_admin._apps:
-        firebase_admin.delete_app(firebase_admin.get_app())
+    _forget_apps()
+
+
+@pytest.fixture
+def deliver_written(db: "Client", product: pytest.MonkeyPatch) -> Iterator[DeliverWritten]:
+    """A function that calls a trigger with the event of a document's write, as Eventarc delivers it.
+
+    `before` and `after` are the document's fields, None where there was no document.
+    """
+    assert product
+
+    def deliver(
+        trigger: Callable[[CloudEvent], None],
+        path: str,
+        *,
+        before: Mapping[str, Any] | None,
+        after: Mapping[str, Any] | None,
+        event_id: str = "event1",
+    ) -> None:
+        written = DocumentEventData(
+            old_value=_event_document(path, before) if before is not None else None,
+            value=_event_document(path, after) if after is not None else None,
+        )
+        trigger(_firestore_event(db, "written", path, written, event_id))
+
+    yield deliver
+    _forget_apps()
+
+
+def _event_document(path: str, fields: Mapping[str, Any]) -> EventDocument:
+    document = Document(name=path, fields=encode_dict(fields))
+    return EventDocument.deserialize(Document.serialize(document))
+
+
+def _firestore_event(db: "Client", happened: str, path: str, data: DocumentEventData, event_id: str) -> CloudEvent:
+    attributes = {
+        "id": event_id,
+        "type": f"google.cloud.firestore.document.v1.{happened}",
+        "source": f"//firestore.googleapis.com/projects/{db.project}/databases/(default)",
+        "subject": f"documents/{path}",
+        "time": "2026-01-02T03:04:05.678901Z",
+        "datacontenttype": "application/protobuf",
+        "location": "us-east4",
+        "project": db.project,
+        "namespace": "(default)",
+        "database": "(default)",
+        "document": path,
+    }
+    return CloudEvent(attributes, DocumentEventData.serialize(data))
+
+
+def _forget_apps() -> None:
+    """firebase-functions makes the default app at the first event, and we make ours; they keep this test's project."""
+    for app in list(firebase_admin._apps.values()):
+        firebase_admin.delete_app(app)

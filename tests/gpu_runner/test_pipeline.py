@@ -12,10 +12,13 @@ from PIL import Image
 
 from contracts.job_snapshot import Speaker
 from contracts.video_job import MAX_ATTEMPTS, JobStatus, StepStatus, VideoJob
+from gpu_runner.background import Backgrounds
 from gpu_runner.errors import HopelessError, TransientError
 from gpu_runner.ffmpeg import FfmpegError, FfmpegTimeoutError, run_ffmpeg
+from gpu_runner.health import RunnerHealth
 from gpu_runner.jobs import Jobs
 from gpu_runner.media_store import MediaStore
+from gpu_runner.reports import Reports
 from gpu_runner.server import Services, render_job
 from gpu_runner.voice import Check
 from tests.gpu_runner.jobs_fixtures import speaker, stored_job, write_job
@@ -78,7 +81,16 @@ def services_of(
         bucket.blob(each.recording).upload_from_filename(str(media_files["recording"]))
         bucket.blob(each.pictures[0]).upload_from_filename(str(media_files["picture"]))
     bucket.blob("backgrounds/sea.mp4").upload_from_filename(str(media_files["sea"]))
-    return lambda voice: Services(jobs=Jobs(db), media=MediaStore(bucket), voice=voice, scratch_root=tmp_path)
+    health, media = RunnerHealth("http://127.0.0.1:9/", tmp_path), MediaStore(bucket)
+    return lambda voice: Services(
+        jobs=Jobs(db),
+        backgrounds=Backgrounds(db, media, tmp_path),
+        reports=Reports(db, health.troubles),
+        health=health,
+        media=media,
+        voice=voice,
+        scratch_root=tmp_path,
+    )
 
 
 def test_a_job_becomes_a_video_with_all_five_steps_completed(
@@ -131,6 +143,30 @@ def test_after_an_interruption_only_the_missing_line_is_spoken(
 
     assert (first, second) == (("interrupted", 500), (JobStatus.COMPLETED, 200))
     assert (interrupted.spoken, retried.spoken) == (["Hello there, my friend."], ["Good evening to you."])
+
+
+def test_a_line_that_is_removed_after_it_was_found_is_spoken_again(
+    db: Client, bucket: Bucket, services_of: Callable[[ToneVoice], Services]
+) -> None:
+    def stop_at_the_second(count: int) -> None:
+        if count == 1:
+            raise TransientError("the voice server does not answer")
+
+    def remove_the_first(_count: int) -> None:
+        for blob in lines:
+            blob.delete()
+
+    job = write_job(db)
+    render_job(services_of(ToneVoice(stop_at_the_second)), job.job_id)
+    lines = list(bucket.list_blobs(prefix="lines/"))
+    missing, retried = ToneVoice(remove_the_first), ToneVoice()
+
+    first = render_job(services_of(missing), job.job_id)
+    second = render_job(services_of(retried), job.job_id)
+
+    assert len(lines) == 1
+    assert (first, second) == (("interrupted", 500), (JobStatus.COMPLETED, 200))
+    assert (missing.spoken, retried.spoken) == (["Good evening to you."], ["Hello there, my friend."])
 
 
 def test_a_recording_without_its_words_is_transcribed_before_a_line_is_named(

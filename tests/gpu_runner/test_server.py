@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,14 @@ from google.cloud.firestore import Client
 from google.cloud.storage import Bucket
 
 from contracts.environment import Environment
+from contracts.runner_report import RUNNER, RunnerReport, RunnerStatus
 from contracts.video_task import VideoTask
+from gpu_runner.background import Backgrounds
+from gpu_runner.errors import TransientError
+from gpu_runner.health import RunnerHealth
 from gpu_runner.jobs import Jobs
 from gpu_runner.media_store import MediaStore
+from gpu_runner.reports import Reports
 from gpu_runner.server import Services, build_app, caller_verifier, make_scratch_root
 from gpu_runner.voice import F5Voice
 from local.addresses import PROJECT_ID, ROOT, TASKS_SERVICE_ACCOUNT
@@ -45,9 +51,14 @@ def certs_url(state_folder: Path) -> Iterator[str]:
 
 @pytest.fixture
 def services(db: Client, bucket: Bucket, tmp_path: Path) -> Services:
+    health = RunnerHealth("http://127.0.0.1:9/", tmp_path, find_encoder=lambda: "libx264")
+    media = MediaStore(bucket)
     return Services(
         jobs=Jobs(db),
-        media=MediaStore(bucket),
+        backgrounds=Backgrounds(db, media, tmp_path),
+        reports=Reports(db, health.troubles),
+        health=health,
+        media=media,
         voice=F5Voice("http://127.0.0.1:9/", voice_id="f5-tts"),
         scratch_root=tmp_path,
     )
@@ -175,5 +186,56 @@ def test_two_runners_have_a_scratch_folder_each(tmp_path: Path) -> None:
     assert make_scratch_root(tmp_path) != make_scratch_root(tmp_path)
 
 
-def test_the_health_check_needs_no_token(runner: FlaskClient) -> None:
-    assert runner.get("/health").status_code == 200
+@pytest.mark.parametrize("path", ["/live", "/health"])
+def test_health_needs_no_token(runner: FlaskClient, path: str) -> None:
+    assert runner.get(path).status_code == 200
+
+
+def test_health_tells_of_every_part_also_when_one_does_not_work(runner: FlaskClient) -> None:
+    answer = runner.get("/health").get_json()
+
+    assert answer["status"] == "degraded"
+    assert answer["checks"]["voiceServer"]["status"] == "unavailable"
+    assert answer["checks"]["encoder"] == {"status": "healthy", "name": "libx264"}
+    assert set(answer["checks"]) == {"voiceServer", "encoder", "cpu", "memory", "disk"}
+
+
+def take_in(runner: FlaskClient, authorization: str, body: dict[str, object]) -> tuple[int, str]:
+    answer = runner.post("/backgrounds", json=body, headers={"Authorization": authorization})
+    return answer.status_code, answer.get_json()["outcome"]
+
+
+TASK = {"version": 1, "sourceObject": "backgrounds/sea.mp4", "sourceGeneration": 1}
+
+
+def test_only_the_queue_may_have_a_background_looked_at(runner: FlaskClient) -> None:
+    assert take_in(runner, "Bearer a.b.c", TASK) == (403, "foreign_caller")
+
+
+def test_a_task_of_a_background_that_is_gone_is_done(runner: FlaskClient, token_of: Callable[..., str]) -> None:
+    assert take_in(runner, f"Bearer {token_of()}", TASK) == (200, "gone")
+
+
+def test_a_render_is_no_task_of_a_background(runner: FlaskClient, token_of: Callable[..., str]) -> None:
+    assert take_in(runner, f"Bearer {token_of()}", {"version": 1, "jobId": "0" * 32}) == (422, "not_a_task")
+
+
+def test_a_bucket_that_does_not_answer_has_the_task_delivered_again(
+    services: Services, db: Client, tmp_path: Path, certs_url: str, token_of: Callable[..., str]
+) -> None:
+    class Outage(MediaStore):
+        def download_generation(self, object_name: str, generation: int, target: Path) -> datetime | None:
+            raise TransientError(f"no {object_name} {generation} {target}")
+
+    broken = replace(services, backgrounds=Backgrounds(db, Outage(None), tmp_path))
+
+    assert take_in(runner_of(broken, certs_url), f"Bearer {token_of()}", TASK) == (500, "interrupted")
+
+
+def test_the_runner_reports_what_it_found_when_its_work_is_done(
+    runner: FlaskClient, token_of: Callable[..., str], db: Client
+) -> None:
+    render(runner, f"Bearer {token_of()}")
+
+    reported = RunnerReport.model_validate(db.document("runnerReports", RUNNER).get().to_dict())
+    assert (reported.status, reported.troubles[0]) == (RunnerStatus.TROUBLED, "voiceServer")

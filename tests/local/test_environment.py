@@ -18,6 +18,16 @@ def test_tokens_outlive_a_restart_since_the_signing_key_is_kept(tmp_path: Path) 
     assert read_or_make_secrets(tmp_path / "secrets.json") == first
 
 
+def test_a_state_of_an_older_version_gets_the_keys_that_it_lacks_and_keeps_its_own(tmp_path: Path) -> None:
+    (tmp_path / "secrets.json").write_text(json.dumps(SECRETS))
+
+    completed = read_or_make_secrets(tmp_path / "secrets.json")
+
+    assert completed | SECRETS == completed
+    assert read_settings({"GOOGLE_CLOUD_PROJECT": "demo-x", **completed}).address_hash_key
+    assert read_or_make_secrets(tmp_path / "secrets.json") == completed
+
+
 def test_two_states_have_different_signing_keys(tmp_path: Path) -> None:
     one = read_or_make_secrets(tmp_path / "one.json")
     other = read_or_make_secrets(tmp_path / "other.json")

@@ -76,3 +76,26 @@ def test_the_index_of_objects_is_never_there_in_part(tmp_path: Path, monkeypatch
         storage.create_bucket("other", {"name": "other"})
 
     assert index.read_bytes() == before
+
+
+def test_a_page_of_another_origin_may_ask_for_a_part(tmp_path: Path) -> None:
+    with serving(tmp_path) as (url, _):
+        upload(url, "notes/heard", b"0123456789")
+
+        asked = requests.options(f"{url}/{BUCKET}/notes/heard", headers={"Origin": "null"}, timeout=20)
+        part = requests.get(f"{url}/{BUCKET}/notes/heard", headers={"Range": "bytes=3-4", "Origin": "null"}, timeout=20)
+
+    assert (asked.status_code, asked.headers["Access-Control-Allow-Headers"]) == (204, "Authorization, Range")
+    assert (part.status_code, part.content, part.headers["Content-Range"]) == (206, b"34", "bytes 3-4/10")
+    assert {asked.headers["Access-Control-Allow-Origin"], part.headers["Access-Control-Allow-Origin"]} == {"*"}
+
+
+def test_a_client_that_reads_no_further_keeps_nobody_waiting(tmp_path: Path) -> None:
+    with serving(tmp_path) as (url, _):
+        upload(url, "notes/long", bytes(32 * 1024 * 1024))
+        address = f"{url}/{BUCKET}/notes/long"
+
+        with requests.get(address, stream=True, timeout=20) as unread:
+            part = requests.get(address, headers={"Range": "bytes=33554430-"}, timeout=20)
+
+    assert (unread.status_code, part.status_code, part.content) == (200, 206, bytes(2))

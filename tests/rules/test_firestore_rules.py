@@ -4,7 +4,7 @@ import base64
 import json
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,6 +24,9 @@ USERS: dict[str, dict[str, Any]] = {
     "misspelt": {"disabled": "true"},
     "locked": {"identityDisabled": True},
     "deleted": {"deletedAt": VALID_AFTER},
+    "away": {"accessUntil": datetime.now(UTC) - timedelta(minutes=6)},
+    "unseen": {"accessUntil": None},
+    "leaving": {"accessUntil": datetime.now(UTC) - timedelta(minutes=2)},
 }
 OWNED = ("users/{0}", "scripts/of_{0}", "videoJobs/of_{0}", "users/{0}/activities/one")
 PRIVATE = (
@@ -63,8 +66,9 @@ class Rules:
         assert loaded.status_code == 200, loaded.text
         assert "issues" not in loaded.json(), loaded.text
 
-    def get(self, path: str, user: str | None, auth_time: int = AFTER) -> int:
-        return requests.get(f"{self._documents}/{path}", headers=_as(user, auth_time), timeout=30).status_code
+    def get(self, path: str, user: str | None, auth_time: int = AFTER, **claims: int) -> int:
+        headers = _as(user, auth_time, **claims)
+        return requests.get(f"{self._documents}/{path}", headers=headers, timeout=30).status_code
 
     def query(self, parent: str, collection: str, user: str | None, *where: str) -> int:
         """The status of a query, of those whose field has the value when `where` names both."""
@@ -88,11 +92,11 @@ class Rules:
         return list(report["report"])
 
 
-def _as(user: str | None, auth_time: int) -> dict[str, str]:
+def _as(user: str | None, auth_time: int, **further: int) -> dict[str, str]:
     """An unsigned token, which the emulator takes for a verified one."""
     if user is None:
         return {}
-    claims = {"sub": user, "user_id": user, "iat": 0, "auth_time": auth_time}
+    claims = {"sub": user, "user_id": user, "iat": 0, "auth_time": auth_time, **further}
     parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in (_HEADER, claims)]
     return {"Authorization": f"Bearer {parts[0]}.{parts[1]}."}
 
@@ -104,8 +108,9 @@ _HEADER = {"alg": "none", "typ": "JWT"}
 def rules(firestore_emulator: str) -> Iterator[Rules]:
     """The rules over a database in which every user has one of everything."""
     db = Client(project=f"demo-{uuid.uuid4().hex[:20]}")
+    watched_until = datetime.now(UTC) + timedelta(hours=1)
     for user, fields in USERS.items():
-        db.document("users", user).set({"name": user, "tokens": 20} | fields)
+        db.document("users", user).set({"name": user, "tokens": 20, "accessUntil": watched_until} | fields)
         db.document("users", user, "activities", "one").set({"type": "user_signed_up"})
         db.document("scripts", f"of_{user}").set({"ownerId": user})
         db.document("videoJobs", f"of_{user}").set({"userId": user})
@@ -129,7 +134,7 @@ def test_nobody_reads_what_is_anothers(rules: Rules, path: str, user: str | None
     assert rules.get(path, user) == 403
 
 
-@pytest.mark.parametrize("user", ["disabled", "misspelt", "locked", "deleted"])
+@pytest.mark.parametrize("user", ["disabled", "misspelt", "locked", "deleted", "away", "unseen"])
 @pytest.mark.parametrize("path", OWNED)
 def test_an_account_that_does_not_stand_reads_nothing(rules: Rules, path: str, user: str) -> None:
     assert rules.get(path.format(user), user) == 403
@@ -139,6 +144,15 @@ def test_an_account_that_does_not_stand_reads_nothing(rules: Rules, path: str, u
 @pytest.mark.parametrize("path", OWNED)
 def test_a_change_of_password_ends_older_tokens(rules: Rules, path: str, auth_time: int, status: int) -> None:
     assert rules.get(path.format("changed"), "changed", auth_time) == status
+
+
+@pytest.mark.parametrize(("signed_in_at", "status"), [(BEFORE, 403), (AFTER, 200)], ids=["before", "after"])
+def test_a_custom_token_is_as_old_as_its_sign_in(rules: Rules, signed_in_at: int, status: int) -> None:
+    assert rules.get("users/changed", "changed", AFTER + 60, signedInAt=signed_in_at) == status
+
+
+def test_a_token_that_was_not_worth_a_write_reads_to_its_end(rules: Rules) -> None:
+    assert rules.get("scripts/of_leaving", "leaving") == 200
 
 
 def test_a_token_whose_user_has_no_document_reads_nothing(rules: Rules) -> None:

@@ -4,8 +4,8 @@ from typing import Any
 import jwt
 import pytest
 
-from accounts.sessions import LIFETIME, issue_session, key_id, verify_session
-from gcp.errors import Unauthenticated
+from accounts.sessions import LIFETIME, SIGN_IN_LIFETIME, is_session, issue_session, key_id, session_end, verify_session
+from gcp.errors import SignInAgain, Unauthenticated
 
 CURRENT, PREVIOUS = "c" * 40, "p" * 40
 
@@ -60,6 +60,43 @@ def test_a_session_of_the_key_before_is_valid_during_a_rotation() -> None:
 
 
 @pytest.mark.parametrize(
+    ("age", "lifetime"),
+    [
+        (timedelta(0), timedelta(hours=1)),
+        (timedelta(days=29, hours=23), timedelta(hours=1)),
+        (timedelta(days=29, hours=23, minutes=59), timedelta(minutes=1)),
+        (timedelta(days=30) - timedelta(seconds=1), timedelta(seconds=1)),
+    ],
+)
+def test_a_session_ends_after_an_hour_and_never_later_than_30_days_after_its_sign_in(
+    age: timedelta, lifetime: timedelta
+) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+
+    token = issue_session("user1", [CURRENT], now=now, signed_in_at=now - age)
+
+    ends_at = datetime.fromtimestamp(jwt.decode(token, options={"verify_signature": False})["exp"], UTC)
+    assert ends_at == now + lifetime
+    assert session_end(now, now - age) == ends_at
+
+
+@pytest.mark.parametrize("age", [SIGN_IN_LIFETIME, SIGN_IN_LIFETIME + timedelta(days=300)])
+def test_30_days_after_the_sign_in_no_session_is_issued(age: timedelta) -> None:
+    now = datetime.now(UTC)
+
+    with pytest.raises(SignInAgain):
+        issue_session("user1", [CURRENT], now=now, signed_in_at=now - age)
+
+
+def test_a_token_is_taken_for_a_session_by_the_name_of_its_key() -> None:
+    ours = issue_session("user1", [PREVIOUS], now=datetime.now(UTC))
+    another = jwt.encode(claims(), CURRENT, algorithm="HS256", headers={"kid": "another"})
+
+    assert is_session(ours, [CURRENT, PREVIOUS])
+    assert not is_session(another, [CURRENT, PREVIOUS])
+
+
+@pytest.mark.parametrize(
     "token",
     [
         pytest.param(lambda: issue_session("u", [PREVIOUS], now=datetime.now(UTC)), id="retired key"),
@@ -78,6 +115,7 @@ def test_a_session_of_the_key_before_is_valid_during_a_rotation() -> None:
             for name in ("exp", "iat", "sub", "jti", "aud", "iss", "auth_time")
         ),
         pytest.param(lambda: signed(auth_time="yesterday"), id="auth_time is text"),
+        pytest.param(lambda: signed(auth_time=10**400), id="auth_time is no moment"),
         pytest.param(lambda: "not.a.token", id="not a token"),
         pytest.param(lambda: "", id="empty"),
     ],

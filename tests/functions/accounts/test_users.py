@@ -1,53 +1,47 @@
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from accounts.users import User, ensure_user, find_user
+import pytest
 
-if TYPE_CHECKING:
-    from google.cloud.firestore import Client
+from accounts.users import User, stands
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def ensure(db: "Client", *, tokens: int = 20, is_verified: bool = False) -> User:
-    return ensure_user(
-        db,
-        user_id="ann",
+def user(**fields: Any) -> User:
+    return User(
+        id="ann",
         name="Ann",
         email="ann@example.com",
-        is_verified=is_verified,
-        tokens_to_give=tokens,
-        now=NOW,
+        tokens=20,
+        ledger_tokens=20,
+        created_at=NOW,
+        updated_at=NOW,
+        **fields,
     )
 
 
-def ledger(db: "Client") -> list[dict[str, object]]:
-    return [each.to_dict() or {} for each in db.collection("users", "ann", "ledger").stream()]
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({}, id="as signed up"),
+        pytest.param({"tokens_valid_after": NOW}, id="signed in at the very second from which tokens are valid"),
+        pytest.param({"tokens_valid_after": NOW - timedelta(seconds=1)}, id="signed in after a new password"),
+        pytest.param({"access_until": NOW - timedelta(days=1)}, id="away for a day"),
+    ],
+)
+def test_an_account_stands(fields: dict[str, Any]) -> None:
+    assert stands(user(**fields), NOW)
 
 
-def test_a_new_user_gets_the_initial_tokens_as_a_ledger_entry(db: "Client") -> None:
-    user = ensure(db)
-
-    entries = ledger(db)
-    assert (user.tokens, user.subscription, user.is_verified) == (20, "free", False)
-    assert [(entry["kind"], entry["tokens"], entry["balanceAfter"]) for entry in entries] == [("grant", 20, 20)]
-
-
-def test_a_user_who_is_there_is_given_nothing_again(db: "Client") -> None:
-    ensure(db)
-    db.document("users", "ann").update({"tokens": 3})
-
-    again = ensure(db, tokens=50)
-
-    assert again.tokens == 3
-    assert len(ledger(db)) == 1
-
-
-def test_verification_follows_firebase_auth(db: "Client") -> None:
-    ensure(db)
-
-    ensure(db, is_verified=True)
-
-    stored = find_user(db, "ann")
-    assert stored is not None
-    assert stored.is_verified
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"disabled": True}, id="disabled by an admin"),
+        pytest.param({"identity_disabled": True}, id="disabled at Firebase Auth"),
+        pytest.param({"deleted_at": NOW}, id="deleted"),
+        pytest.param({"tokens_valid_after": NOW + timedelta(seconds=1)}, id="signed in before a new password"),
+    ],
+)
+def test_an_account_does_not_stand(fields: dict[str, Any]) -> None:
+    assert not stands(user(**fields), NOW)

@@ -6,12 +6,13 @@ import pytest
 
 from accounts.users import User
 from activities.activity import Activity, ActivityType, record_activity
+from gcp.page import NEXT_PAGE_HEADER
+from tests.functions.activities.conftest import PAST, LogActivities, deliver
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
 
 CallApi = Callable[..., Any]
-PAST = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 VIDEO_OBJECT = "videos/anna/" + "b" * 32 + "_1.mp4"
 
 
@@ -19,13 +20,6 @@ VIDEO_OBJECT = "videos/anna/" + "b" * 32 + "_1.mp4"
 def _users(make_user: Callable[..., User]) -> None:
     make_user("anna")
     make_user("bert")
-
-
-def logged(db: "Client", *types: ActivityType, user_id: str = "anna", start: datetime = PAST) -> None:
-    """One activity of each type, a second apart."""
-    for second, kind in enumerate(types):
-        activity = Activity(type=kind, message=f"It was {kind}.", timestamp=start + timedelta(seconds=second))
-        record_activity(db, user_id, f"cause{second}", activity)
 
 
 def test_an_activity_has_exactly_these_fields(db: "Client", call_api: CallApi) -> None:
@@ -37,6 +31,7 @@ def test_an_activity_has_exactly_these_fields(db: "Client", call_api: CallApi) -
         video_object=VIDEO_OBJECT,
     )
     record_activity(db, "anna", "j1", activity)
+    deliver("anna", "j1", activity)
 
     status, body, _ = call_api("GET", "/api/my-activities", user_id="anna")
 
@@ -59,14 +54,77 @@ def test_an_activity_has_exactly_these_fields(db: "Client", call_api: CallApi) -
     assert video_path.startswith(f"/api/videos/anna/{'b' * 32}_1.mp4?expires=")
 
 
-def test_the_list_holds_the_callers_newest_and_counts_all(db: "Client", call_api: CallApi) -> None:
-    logged(db, ActivityType.SCRIPT_CREATED, ActivityType.SCRIPT_UPDATED, ActivityType.SCRIPT_DELETED)
-    logged(db, ActivityType.CHARACTER_CREATED, user_id="bert")
+def test_the_list_holds_the_callers_newest_and_counts_all(call_api: CallApi, log_activities: LogActivities) -> None:
+    log_activities(ActivityType.SCRIPT_CREATED, ActivityType.SCRIPT_UPDATED, ActivityType.SCRIPT_DELETED)
+    log_activities(ActivityType.CHARACTER_CREATED, user_id="bert")
 
     body = call_api("GET", "/api/my-activities?limit=2", user_id="anna").body
 
     assert [each["type"] for each in body["activities"]] == ["script_deleted", "script_updated"]
     assert (body["totalCount"], body["limit"]) == (3, 2)
+
+
+def test_the_total_is_never_smaller_than_what_is_listed(db: "Client", call_api: CallApi) -> None:
+    activity = Activity(type=ActivityType.SCRIPT_CREATED, message="m", timestamp=PAST)
+    record_activity(db, "anna", "not counted yet", activity)
+
+    assert call_api("GET", "/api/my-activities", user_id="anna").body["totalCount"] == 1
+
+
+@pytest.mark.parametrize("path", ["/api/my-activities", "/api/my-activities-combined"])
+@pytest.mark.parametrize("limit", [1, 2, 4, 5, 6])
+def test_pages_walk_the_whole_log_in_order(db: "Client", call_api: CallApi, path: str, limit: int) -> None:
+    for number, second in enumerate((0, 1, 1, 1, 2)):
+        moment = PAST + timedelta(seconds=second)
+        activity = Activity(type=ActivityType.SCRIPT_CREATED, message="m", timestamp=moment)
+        record_activity(db, "anna", f"s{number}", activity)
+
+    walked, token = [], ""
+    while token is not None:
+        answered = call_api("GET", f"{path}?limit={limit}&pageToken={token}", user_id="anna")
+        walked.append([each["id"].partition("_")[0] for each in answered.body["activities"]])
+        token = answered.headers.get(NEXT_PAGE_HEADER)
+
+    assert [each for page in walked for each in page] == ["s4", "s3", "s2", "s1", "s0"]
+    assert [len(page) for page in walked[:-1]] == [limit] * (len(walked) - 1)
+
+
+@pytest.mark.parametrize("cause", ["adjustment_März gift, 3", "__x__", "a" * 900, "."])
+def test_a_page_may_end_at_what_an_admin_named(db: "Client", call_api: CallApi, cause: str) -> None:
+    for second, each in enumerate(("s1", cause)):
+        moment = PAST + timedelta(seconds=second)
+        record_activity(db, "anna", each, Activity(type=ActivityType.TOKENS_ADJUSTED, message="m", timestamp=moment))
+    token = call_api("GET", "/api/my-activities?limit=1", user_id="anna").headers[NEXT_PAGE_HEADER]
+
+    answered = call_api("GET", f"/api/my-activities?limit=1&pageToken={token}", user_id="anna")
+
+    assert [each["id"] for each in answered.body["activities"]] == ["s1_tokens_adjusted"]
+
+
+def test_without_a_limit_a_page_holds_fifty(db: "Client", call_api: CallApi) -> None:
+    for number in range(51):
+        moment = PAST + timedelta(seconds=number)
+        activity = Activity(type=ActivityType.SCRIPT_CREATED, message="m", timestamp=moment)
+        record_activity(db, "anna", f"s{number}", activity)
+
+    answered = call_api("GET", "/api/my-activities", user_id="anna")
+
+    assert len(answered.body["activities"]) == 50
+    assert NEXT_PAGE_HEADER in answered.headers
+
+
+def test_a_token_that_is_none_of_ours_is_refused(call_api: CallApi) -> None:
+    assert call_api("GET", "/api/my-activities-combined?pageToken=x", user_id="anna").status == 422
+
+
+def test_the_combined_answer_is_the_list_and_the_statistics(call_api: CallApi, log_activities: LogActivities) -> None:
+    log_activities(*ActivityType)
+
+    combined = call_api("GET", "/api/my-activities-combined?limit=3", user_id="anna").body
+
+    listed = call_api("GET", "/api/my-activities?limit=3", user_id="anna").body
+    stats = call_api("GET", "/api/my-activity-stats", user_id="anna").body
+    assert combined == {"activities": listed["activities"], "stats": stats}
 
 
 @pytest.mark.parametrize(("asked", "applied"), [("0", 1), ("-1", 1), ("1000", 100), ("", 50)])
@@ -78,9 +136,9 @@ def test_a_limit_that_is_no_number_is_refused(call_api: CallApi) -> None:
     assert call_api("GET", "/api/my-activities?limit=1.5", user_id="anna").status == 422
 
 
-def test_the_statistics_count_by_subject(db: "Client", call_api: CallApi) -> None:
-    logged(db, *ActivityType)
-    logged(db, ActivityType.SCRIPT_CREATED, user_id="bert")
+def test_the_statistics_count_by_subject(call_api: CallApi, log_activities: LogActivities) -> None:
+    log_activities(*ActivityType)
+    log_activities(ActivityType.SCRIPT_CREATED, user_id="bert")
 
     status, body, _ = call_api("GET", "/api/my-activity-stats", user_id="anna")
 
@@ -104,18 +162,19 @@ def test_the_statistics_of_an_empty_log_are_zeros(call_api: CallApi) -> None:
     }
 
 
-def test_a_cleared_log_is_empty_and_its_documents_are_gone(db: "Client", call_api: CallApi) -> None:
-    logged(db, *ActivityType)
+def test_a_cleared_log_is_empty_at_once(call_api: CallApi, log_activities: LogActivities) -> None:
+    log_activities(*ActivityType)
 
     status, body, _ = call_api("DELETE", "/api/my-activities", user_id="anna")
 
+    listed = call_api("GET", "/api/my-activities", user_id="anna").body
     assert (status, body) == (200, {"message": "All activities cleared successfully", "success": True})
-    assert call_api("GET", "/api/my-activities", user_id="anna").body["totalCount"] == 0
-    assert list(db.collection("users", "anna", "activities").stream()) == []
+    assert (listed["activities"], listed["totalCount"]) == ([], 0)
+    assert call_api("GET", "/api/my-activity-stats", user_id="anna").body["lastActivityAt"] is None
 
 
-def test_clearing_leaves_the_logs_of_others_alone(db: "Client", call_api: CallApi) -> None:
-    logged(db, ActivityType.SCRIPT_CREATED, user_id="bert")
+def test_clearing_leaves_the_logs_of_others_alone(call_api: CallApi, log_activities: LogActivities) -> None:
+    log_activities(ActivityType.SCRIPT_CREATED, user_id="bert")
 
     call_api("DELETE", "/api/my-activities", user_id="anna")
 
@@ -123,22 +182,21 @@ def test_clearing_leaves_the_logs_of_others_alone(db: "Client", call_api: CallAp
 
 
 def test_an_event_delivered_after_the_clearing_that_happened_before_is_not_shown(
-    db: "Client", call_api: CallApi
+    call_api: CallApi, log_activities: LogActivities
 ) -> None:
     call_api("DELETE", "/api/my-activities", user_id="anna")
-    logged(db, ActivityType.SCRIPT_CREATED)
+    log_activities(ActivityType.SCRIPT_CREATED)
 
-    listed = call_api("GET", "/api/my-activities", user_id="anna").body
-    statistics = call_api("GET", "/api/my-activity-stats", user_id="anna").body
+    combined = call_api("GET", "/api/my-activities-combined", user_id="anna").body
 
-    assert (listed["activities"], listed["totalCount"]) == ([], 0)
-    assert (statistics["scriptActivities"], statistics["totalActivities"], statistics["lastActivityAt"]) == (0, 0, None)
+    assert combined["activities"] == []
+    assert (combined["stats"]["totalActivities"], combined["stats"]["lastActivityAt"]) == (0, None)
 
 
-def test_what_happens_after_the_clearing_is_shown(db: "Client", call_api: CallApi) -> None:
-    logged(db, ActivityType.SCRIPT_CREATED)
+def test_what_happens_after_the_clearing_is_shown(call_api: CallApi, log_activities: LogActivities) -> None:
+    log_activities(ActivityType.SCRIPT_CREATED)
     call_api("DELETE", "/api/my-activities", user_id="anna")
-    logged(db, ActivityType.SCRIPT_UPDATED, ActivityType.TOKENS_DEDUCTED, start=datetime.now(UTC))
+    log_activities(ActivityType.SCRIPT_UPDATED, ActivityType.TOKENS_DEDUCTED, start=datetime.now(UTC))
 
     listed = call_api("GET", "/api/my-activities?limit=1", user_id="anna").body
     statistics = call_api("GET", "/api/my-activity-stats", user_id="anna").body
@@ -147,22 +205,14 @@ def test_what_happens_after_the_clearing_is_shown(db: "Client", call_api: CallAp
     assert (statistics["scriptActivities"], statistics["totalActivities"]) == (1, 2)
 
 
-def test_a_clearing_deletes_at_most_400_documents_and_shows_none(db: "Client", call_api: CallApi) -> None:
-    batch = db.batch()
-    activity = Activity(type=ActivityType.SCRIPT_CREATED, message="m", timestamp=PAST).to_document()
-    for number in range(401):
-        batch.set(db.document("users", "anna", "activities", f"a{number}"), activity)
-    batch.commit()
-
-    call_api("DELETE", "/api/my-activities", user_id="anna")
-
-    assert len(list(db.collection("users", "anna", "activities").stream())) == 1
-    assert call_api("GET", "/api/my-activities", user_id="anna").body["totalCount"] == 0
-
-
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/api/my-activities"), ("DELETE", "/api/my-activities"), ("GET", "/api/my-activity-stats")],
+    [
+        ("GET", "/api/my-activities"),
+        ("DELETE", "/api/my-activities"),
+        ("GET", "/api/my-activity-stats"),
+        ("GET", "/api/my-activities-combined"),
+    ],
 )
 def test_a_log_needs_a_signed_in_user(call_api: CallApi, method: str, path: str) -> None:
     assert call_api(method, path).status == 401

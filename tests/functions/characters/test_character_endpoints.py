@@ -1,18 +1,13 @@
 """Characters over HTTP, on the Firestore and storage emulators."""
 
-import threading
 from collections.abc import Callable
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from characters import store
-from characters.stars import set_star
-from characters.triggers import on_character_created
-from gcp.errors import Unavailable
 from tests.functions.characters import uploaded_files as files
-from tests.functions.characters.conftest import NOW, Forms, Send, WriteCharacter
+from tests.functions.characters.conftest import Forms, Send, WriteCharacter
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
@@ -129,33 +124,6 @@ def test_only_users_make_characters(send: Send) -> None:
     assert send("POST", "/api/characters/complete", fields=ALL).status_code == 401
 
 
-def test_the_public_list_is_the_newest_first_without_hidden_ones(send: Send, write_character: WriteCharacter) -> None:
-    write_character("old")
-    write_character("new", owner_id="eve", created_at=NOW + timedelta(seconds=1))
-    write_character("secret", hidden=True)
-
-    response = send("GET", "/api/characters")
-
-    assert [(each["id"], each["isOwner"]) for each in response.get_json()] == [("new", False), ("old", False)]
-
-
-def test_a_list_has_at_most_as_many_as_asked_for(send: Send, write_character: WriteCharacter) -> None:
-    for number in range(3):
-        write_character(f"c{number}", created_at=NOW + timedelta(seconds=number))
-
-    assert [each["id"] for each in send("GET", "/api/characters?limit=2").get_json()] == ["c2", "c1"]
-
-
-def test_my_list_has_my_own_with_hidden_ones(send: Send, write_character: WriteCharacter) -> None:
-    write_character("mine")
-    write_character("secret", hidden=True, created_at=NOW + timedelta(seconds=1))
-    write_character("hers", owner_id="eve")
-
-    response = send("GET", "/api/my-characters", user_id="ann")
-
-    assert [(each["id"], each["isOwner"]) for each in response.get_json()] == [("secret", True), ("mine", True)]
-
-
 @pytest.mark.parametrize(
     ("path", "viewer_id", "status"),
     [
@@ -257,6 +225,44 @@ def test_pictures_that_cannot_be_removed_cost_no_decoding(
     assert objects(bucket) == []
 
 
+def test_a_form_that_changes_nothing_changes_nothing(send: Send, write_character: WriteCharacter, db: "Client") -> None:
+    before = write_character("known")
+
+    empty = send("PUT", "/api/characters/known", user_id="ann")
+    same = send("PUT", "/api/characters/known", user_id="ann", fields={"displayName": " Ada ", "speed": "1"})
+
+    assert (empty.status_code, same.status_code) == (200, 200)
+    assert store.find_character(db, "known") == before
+
+
+def test_all_pictures_are_exchanged_at_once(
+    send: Send, write_character: WriteCharacter, forms: Forms, db: "Client"
+) -> None:
+    before = write_character("known")
+
+    response = send(
+        "PUT",
+        "/api/characters/known",
+        user_id="ann",
+        fields={"removeImageKeys": "1,0"},
+        uploads=[("newImageFiles", forms.picture)],
+    )
+
+    assert (response.status_code, list(response.get_json()["images"])) == (200, ["2"])
+    (listed,) = documents(db, "mediaDeletions")
+    assert set(listed["objectNames"]) == set(before.pictures)
+
+
+@pytest.mark.parametrize("keys", ["0,1", "2", "0,7"], ids=["all", "never there", "one that is not there"])
+def test_pictures_are_not_removed_by_half(send: Send, write_character: WriteCharacter, db: "Client", keys: str) -> None:
+    before = write_character("known")
+
+    response = send("PUT", "/api/characters/known", user_id="ann", fields={"removeImageKeys": keys})
+
+    assert (response.status_code, response.get_json()["error"]["param"]) == (422, "removeImageKeys")
+    assert store.find_character(db, "known") == before
+
+
 def test_a_file_that_nobody_chose_is_no_file(send: Send, write_character: WriteCharacter) -> None:
     write_character("known")
 
@@ -282,81 +288,6 @@ def test_a_deleted_character_is_gone_and_its_media_are_listed(
     assert send("DELETE", "/api/characters/known", user_id="ann").status_code == 404
 
 
-def test_stars_of_one_user_count_once(send: Send, write_character: WriteCharacter, db: "Client") -> None:
-    write_character("known", starred=25)
-
-    answers = [
-        send(method, "/api/characters/known/star", user_id="eve").get_json()
-        for method in ("POST", "POST", "DELETE", "DELETE")
-    ]
-
-    assert answers[0] == {
-        "success": True,
-        "message": "Character starred successfully",
-        "characterId": "known",
-        "starred": 26,
-        "isStarred": True,
-    }
-    assert answers[2] == {
-        "success": True,
-        "message": "Character unstarred successfully",
-        "characterId": "known",
-        "starred": 25,
-        "isStarred": False,
-    }
-    assert [each["starred"] for each in answers] == [26, 26, 25, 25]
-    assert db.document("characters", "known").get().get("starred") == 25
-
-
-def test_a_star_is_seen_by_who_gave_it(send: Send, write_character: WriteCharacter) -> None:
-    write_character("known")
-    write_character("other")
-    send("POST", "/api/characters/known/star", user_id="eve")
-
-    seen = {
-        viewer_id: {
-            each["id"]: each["isStarred"] for each in send("GET", "/api/characters", user_id=viewer_id).get_json()
-        }
-        for viewer_id in ("eve", "ann", None)
-    }
-
-    assert seen == {
-        "eve": {"known": True, "other": False},
-        "ann": {"known": False, "other": False},
-        None: {"known": False, "other": False},
-    }
-
-
-@pytest.mark.parametrize("character_id", ["secret", "unknown"])
-@pytest.mark.parametrize("method", ["POST", "DELETE"])
-def test_what_is_not_seen_is_not_starred(
-    send: Send, write_character: WriteCharacter, method: str, character_id: str
-) -> None:
-    write_character("secret", hidden=True)
-
-    assert send(method, f"/api/characters/{character_id}/star", user_id="eve").status_code == 404
-
-
-def test_two_clicks_at_once_count_once(db: "Client", write_character: WriteCharacter) -> None:
-    write_character("known")
-
-    def click() -> None:
-        # The emulator gives up on contended transactions; what counts is what it committed.
-        try:
-            set_star(db, "eve", "known", is_starred=True, now=NOW)
-        except Unavailable:
-            return
-
-    clicks = [threading.Thread(target=click) for _ in range(2)]
-    for each in clicks:
-        each.start()
-    for each in clicks:
-        each.join()
-
-    stars = len(list(db.collection("users", "eve", "stars").stream()))
-    assert db.document("characters", "known").get().get("starred") == stars == 1
-
-
 def test_characters_are_found_together(db: "Client", write_character: WriteCharacter) -> None:
     ada, ben = write_character("ada"), write_character("ben", hidden=True)
 
@@ -365,16 +296,3 @@ def test_characters_are_found_together(db: "Client", write_character: WriteChara
 
 def test_no_characters_are_found_for_no_ids(db: "Client") -> None:
     assert store.find_characters(db, []) == {}
-
-
-def test_a_created_character_is_in_its_owners_log_once(
-    db: "Client", write_character: WriteCharacter, deliver_created: Callable[..., None]
-) -> None:
-    write_character("known")
-
-    deliver_created(on_character_created, "characters/known", event_id="first")
-    deliver_created(on_character_created, "characters/known", event_id="second")
-
-    (activity,) = documents(db, "users", "ann", "activities")
-    assert (activity["type"], activity["characterId"]) == ("character_created", "known")
-    assert (activity["message"], activity["timestamp"]) == ("Character 'Ada' created", NOW)

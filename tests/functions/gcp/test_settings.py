@@ -62,3 +62,25 @@ def test_initial_tokens_are_a_bounded_whole_number(text: str) -> None:
 
     with pytest.raises(ConfigurationError, match="TOKENS_TO_GIVE"):
         _ = settings.tokens_to_give
+
+
+def test_a_real_project_refuses_a_local_address_key() -> None:
+    settings = read_settings({"GOOGLE_CLOUD_PROJECT": "prod", "ADDRESS_HASH_KEY": "local-development-" + "x" * 40})
+
+    with pytest.raises(ConfigurationError, match="ADDRESS_HASH_KEY"):
+        _ = settings.address_hash_key
+
+
+@pytest.mark.parametrize("key", ["", " ", "x" * 31, " " + "x" * 31 + "\n"])
+def test_a_missing_or_short_address_key_is_refused(key: str) -> None:
+    settings = read_settings({"GOOGLE_CLOUD_PROJECT": "prod", "ADDRESS_HASH_KEY": key})
+
+    with pytest.raises(ConfigurationError, match="ADDRESS_HASH_KEY"):
+        _ = settings.address_hash_key
+
+
+def test_a_line_break_after_the_address_key_is_none_of_it() -> None:
+    assert (
+        read_settings({"GOOGLE_CLOUD_PROJECT": "prod", "ADDRESS_HASH_KEY": "x" * 32 + "\n"}).address_hash_key
+        == "x" * 32
+    )

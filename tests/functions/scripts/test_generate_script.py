@@ -1,17 +1,15 @@
 """Having a script written, on the Firestore emulator, by the development writer in place of OpenAI."""
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from werkzeug.serving import make_server
 
 from accounts.users import User
 from characters.character import Character, Recording, VoiceConfig
 from characters.store import write_new_character
-from local.writer_server import Desk, ScriptedAnswer, build_app
+from local.writer_server import Desk, ScriptedAnswer
 from scripts.store import find_script
 
 if TYPE_CHECKING:
@@ -26,21 +24,6 @@ PROMPT = "Write a funny dialogue about tea."
 def _users(make_user: Callable[..., User]) -> None:
     make_user("anna")
     make_user("bert")
-
-
-@pytest.fixture
-def writer(product: pytest.MonkeyPatch) -> Iterator[Desk]:
-    """A running writer that speaks OpenAI's protocol."""
-    desk = Desk()
-    server = make_server("127.0.0.1", 0, build_app(desk), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    product.setenv("OPENAI_API_KEY", "local-development-writer")
-    product.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{server.server_port}/v1")
-    yield desk
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def stored_character(db: "Client", character_id: str, *, owner_id: str = "anna", hidden: bool = False) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from accounts.users import User
 from contracts.video_job import JobStatus, StepName, VideoFile, VideoJob
+from gcp.page import NEXT_PAGE_HEADER
 from scripts.script import DialogueLine, Script
 from scripts.store import create_script, find_script, new_script_id
 
@@ -121,6 +122,23 @@ def test_a_limit_that_is_no_number_is_refused(call_api: CallApi) -> None:
     assert (status, body["detail"][0]["loc"]) == (422, ["query", "limit"])
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 4])
+def test_pages_walk_all_scripts_and_leave_the_body_as_it_is(db: "Client", call_api: CallApi, limit: int) -> None:
+    scripts = [stored_script(db, age=age) for age in (0, 1, 1, 2)]
+    stored_script(db, owner_id="bert")
+
+    walked, token = [], ""
+    while token is not None:
+        answered = call_api("GET", f"/api/my-scripts?limit={limit}&pageToken={token}", user_id="anna")
+        assert (set(answered.body), answered.body["userTokens"]) == ({"scripts", "userTokens"}, 7)
+        walked.append([script["id"] for script in answered.body["scripts"]])
+        token = answered.headers.get(NEXT_PAGE_HEADER)
+
+    tied = sorted((scripts[1].id, scripts[2].id), reverse=True)
+    assert [each for page in walked for each in page] == [scripts[0].id, *tied, scripts[3].id]
+    assert [len(page) for page in walked[:-1]] == [limit] * (len(walked) - 1)
+
+
 JOBS: dict[str, tuple[JobStatus, dict[str, object], dict[str, object]]] = {
     "queued": (JobStatus.QUEUED, {}, {"Status": "queued", "Progress": 0.0, "CurrentStep": "", "ErrorMessage": None}),
     "in progress": (
@@ -182,6 +200,46 @@ def test_media_is_given_as_paths_that_carry_a_signature(db: "Client", call_api: 
     assert (body["videoDuration"], body["videoSize"]) == (4.5, 90)
 
 
+def test_the_audio_status_counts_the_lines(db: "Client", call_api: CallApi) -> None:
+    script = stored_script(db, job_id=stored_job(db, JobStatus.FAILED))
+
+    status, body, _ = call_api("GET", f"/api/scripts/{script.id}/audio-status", user_id="anna")
+
+    assert status == 200
+    assert body == {
+        "scriptId": script.id,
+        "status": "partial",
+        "totalLines": 2,
+        "processedLines": 2,
+        "completedLines": 1,
+        "failedLines": 1,
+    }
+
+
+@pytest.mark.parametrize("job_id", [None, "d" * 32], ids=["never had a job", "the job's document is gone"])
+def test_without_a_job_the_audio_status_is_of_the_lines_alone(
+    db: "Client", call_api: CallApi, job_id: str | None
+) -> None:
+    script = stored_script(db, job_id=job_id)
+
+    body = call_api("GET", f"/api/scripts/{script.id}/audio-status", user_id="anna").body
+
+    assert (body["status"], body["completedLines"], body["failedLines"]) == ("partial", 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("user_id", "script_of", "status"),
+    [("anna", "anna", 200), ("bert", "anna", 404), (None, "anna", 401), ("anna", "nobody", 404), ("anna", "x y", 404)],
+    ids=["owner", "stranger", "nobody", "no such id", "malformed id"],
+)
+def test_the_audio_status_is_the_owners(
+    db: "Client", call_api: CallApi, user_id: str | None, script_of: str, status: int
+) -> None:
+    script_id = {"anna": stored_script(db).id, "nobody": "0" * 32, "x y": "__x y__"}[script_of]
+
+    assert call_api("GET", f"/api/scripts/{script_id}/audio-status", user_id=user_id).status == status
+
+
 @pytest.mark.parametrize(("method", "body"), [("GET", None), ("PUT", {"dialogue": []}), ("DELETE", None)])
 def test_a_script_needs_a_signed_in_user(db: "Client", call_api: CallApi, method: str, body: object) -> None:
     script = stored_script(db)
@@ -221,6 +279,28 @@ def test_edited_lines_are_answered_and_a_sent_audio_file_is_ignored(db: "Client"
     assert (status, body["audioCount"]) == (200, 1)
     assert body["dialogue"][0] == {"speaker": "eva", "text": "Milk, please.", "audioFile": ""}
     assert body["dialogue"][1]["audioFile"].startswith(f"/api/static/audio_files/anna/{'a' * 64}.wav?")
+
+
+EDITS: dict[str, list[str]] = {
+    "added": ["Tea.", "Coffee.", "Milk."],
+    "removed": ["Coffee."],
+    "reordered": ["Coffee.", "Tea."],
+    "the same twice": ["Tea.", "Tea."],
+}
+
+
+@pytest.mark.parametrize("texts", EDITS.values(), ids=EDITS)
+def test_lines_are_added_removed_and_reordered_and_keep_their_audio(
+    db: "Client", call_api: CallApi, texts: list[str]
+) -> None:
+    script = stored_script(db)
+    speakers = {"Tea.": "tom", "Coffee.": "eva", "Milk.": "tom"}
+    body = {"dialogue": [{"speaker": speakers[text], "text": text} for text in texts]}
+
+    answered = call_api("PUT", f"/api/scripts/{script.id}", user_id="anna", body=body).body
+
+    assert [line["text"] for line in answered["dialogue"]] == texts
+    assert [bool(line["audioFile"]) for line in answered["dialogue"]] == [text == "Tea." for text in texts]
 
 
 def test_a_script_whose_characters_are_gone_can_be_edited(db: "Client", call_api: CallApi) -> None:

@@ -1,10 +1,13 @@
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from contracts.video_job import VideoFile
-from gcp.errors import NotFound
+from contracts.video_job import JobStatus, VideoFile
+from gcp.errors import NotFound, ValidationFailed
+from gcp.page import PageRequest
+from gcp.transactions import transact
 from scripts.script import DialogueLine, Script
 from scripts.store import (
     create_script,
@@ -17,7 +20,7 @@ from scripts.store import (
 )
 
 if TYPE_CHECKING:
-    from google.cloud.firestore import Client
+    from google.cloud.firestore import Client, Transaction
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 LINE_OBJECT = "lines/anna/" + "a" * 64 + ".wav"
@@ -43,11 +46,6 @@ def stored_script(
     return script
 
 
-def activities(db: "Client", user_id: str = "anna") -> list[tuple[str, str, str | None]]:
-    log = (each.to_dict() or {} for each in db.collection("users", user_id, "activities").stream())
-    return [(each["type"], each["message"], each["scriptId"]) for each in log]
-
-
 def test_a_stored_script_is_found_as_it_was(db: "Client") -> None:
     script = stored_script(db, video=VIDEO)
 
@@ -61,6 +59,7 @@ def test_the_document_holds_camel_case_fields_and_no_id(db: "Client") -> None:
     assert sorted(fields) == [
         "createdAt",
         "dialogue",
+        "mediaObjects",
         "originalPrompt",
         "ownerId",
         "selectedCharacters",
@@ -91,9 +90,9 @@ def test_a_list_holds_the_newest_of_the_owners_scripts(db: "Client") -> None:
     scripts = [stored_script(db, created_at=NOW + timedelta(seconds=age)) for age in (0, 2, 1)]
     stored_script(db, owner_id="bert", created_at=NOW + timedelta(seconds=3))
 
-    listed = list_scripts(db, "anna", 2)
+    listed = list_scripts(db, "anna", PageRequest(2))
 
-    assert [script.id for script in listed] == [scripts[1].id, scripts[2].id]
+    assert [script.id for script in listed.items] == [scripts[1].id, scripts[2].id]
 
 
 def test_an_update_stores_the_lines_with_the_audio_that_stays(db: "Client") -> None:
@@ -101,7 +100,7 @@ def test_an_update_stores_the_lines_with_the_audio_that_stays(db: "Client") -> N
     later = NOW + timedelta(minutes=1)
     lines = [DialogueLine(speaker="c2", text="Milk."), DialogueLine(speaker="c1", text="Tea.")]
 
-    answered = update_dialogue(db, script_id=script.id, owner_id="anna", lines=lines, cause="request1", now=later)
+    answered = update_dialogue(db, script_id=script.id, owner_id="anna", lines=lines, now=later)
 
     found = find_script(db, script.id)
     assert found == answered
@@ -113,39 +112,76 @@ def test_an_update_leaves_what_others_write_alone(db: "Client") -> None:
     script = stored_script(db, video=VIDEO)
     db.document("scripts", script.id).update({"videoJobId": "j1"})
 
-    update_dialogue(db, script_id=script.id, owner_id="anna", lines=[COFFEE], cause="request1", now=NOW)
+    update_dialogue(db, script_id=script.id, owner_id="anna", lines=[COFFEE], now=NOW)
 
     found = find_script(db, script.id)
     assert found is not None
     assert (found.video_job_id, found.video) == ("j1", VIDEO)
 
 
-def test_each_update_is_one_activity(db: "Client") -> None:
+@pytest.mark.parametrize("status", list(JobStatus))
+def test_an_update_tells_an_unfinished_job_and_no_other(db: "Client", status: JobStatus) -> None:
     script = stored_script(db)
+    db.document("scripts", script.id).update({"videoJobId": "j1"})
+    db.document("videoJobs", "j1").set({"status": status})
+    later = NOW + timedelta(minutes=1)
 
-    for cause in ("request1", "request2"):
-        update_dialogue(db, script_id=script.id, owner_id="anna", lines=[COFFEE], cause=cause, now=NOW)
+    update_dialogue(db, script_id=script.id, owner_id="anna", lines=[COFFEE], now=later)
 
-    updated = ("script_updated", "Script 'Two friends argue about tea.' updated", script.id)
-    assert activities(db) == [updated, updated]
+    told = {} if status.is_terminal else {"dialogueEditedAt": later}
+    assert db.document("videoJobs", "j1").get().to_dict() == {"status": status} | told
+
+
+def test_a_refused_update_tells_no_job(db: "Client") -> None:
+    script = stored_script(db)
+    db.document("scripts", script.id).update({"videoJobId": "j1"})
+    db.document("videoJobs", "j1").set({"status": "queued"})
+    foreign = DialogueLine(speaker="c9", text="Tea.")
+
+    with pytest.raises(ValidationFailed):
+        update_dialogue(db, script_id=script.id, owner_id="anna", lines=[foreign], now=NOW)
+
+    assert db.document("videoJobs", "j1").get().to_dict() == {"status": "queued"}
+
+
+def test_an_update_and_the_end_of_the_job_at_once_both_happen(db: "Client") -> None:
+    """Whichever comes first: what the job says is that it ended, and the lines are the new ones."""
+    script = stored_script(db)
+    db.document("scripts", script.id).update({"videoJobId": "j1"})
+    job = db.document("videoJobs", "j1")
+    job.set({"status": "in_progress"})
+
+    def end(transaction: "Transaction") -> None:
+        job.get(transaction=transaction)
+        transaction.update(job, {"status": "completed"})
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        ended = pool.submit(transact, db, end)
+        edited = pool.submit(update_dialogue, db, script_id=script.id, owner_id="anna", lines=[COFFEE], now=NOW)
+    ended.result()
+    edited.result()
+
+    found = find_script(db, script.id)
+    assert found is not None
+    assert found.dialogue == (COFFEE,)
+    assert (job.get().to_dict() or {})["status"] == "completed"
 
 
 def test_somebody_elses_script_is_not_updated(db: "Client") -> None:
     script = stored_script(db, owner_id="bert")
 
     with pytest.raises(NotFound):
-        update_dialogue(db, script_id=script.id, owner_id="anna", lines=[COFFEE], cause="request1", now=NOW)
+        update_dialogue(db, script_id=script.id, owner_id="anna", lines=[COFFEE], now=NOW)
 
     assert find_script(db, script.id) == script
 
 
-def test_a_deleted_script_is_gone_and_the_log_says_so(db: "Client") -> None:
+def test_a_deleted_script_is_gone(db: "Client") -> None:
     script = stored_script(db)
 
     delete_script(db, script_id=script.id, owner_id="anna", now=NOW)
 
     assert find_script(db, script.id) is None
-    assert activities(db) == [("script_deleted", "Script 'Two friends argue about tea.' deleted", script.id)]
 
 
 def test_the_media_of_a_deleted_script_is_listed_for_deletion(db: "Client") -> None:
@@ -154,11 +190,8 @@ def test_the_media_of_a_deleted_script_is_listed_for_deletion(db: "Client") -> N
     deleted = delete_script(db, script_id=script.id, owner_id="anna", now=NOW)
 
     assert deleted == (LINE_OBJECT, VIDEO.object_name)
-    assert db.document("mediaDeletions", script.id).get().to_dict() == {
-        "objectNames": [LINE_OBJECT, VIDEO.object_name],
-        "ownerId": "anna",
-        "createdAt": NOW,
-    }
+    listed = db.document("mediaDeletions", script.id).get().to_dict() or {}
+    assert (listed["objectNames"], listed["ownerId"]) == ([LINE_OBJECT, VIDEO.object_name], "anna")
 
 
 def test_somebody_elses_script_is_not_deleted(db: "Client") -> None:

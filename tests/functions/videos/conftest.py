@@ -9,13 +9,13 @@ import pytest
 
 from accounts.users import User
 from characters.character import Character, Recording, VoiceConfig
+from contracts.background import BackgroundStatus, BackgroundVideo, background_id
 from contracts.video_job import VideoJob
 from gcp import clients
 from gcp.settings import settings
 from local.addresses import QUEUE, ROOT, TASKS_SERVICE_ACCOUNT
 from local.tasks_emulator.emulator import EmulatorSettings, TasksEmulator
 from scripts.script import DialogueLine, Script
-from videos.backgrounds import BackgroundVideo
 from videos.jobs import new_job_id, start_job
 
 if TYPE_CHECKING:
@@ -57,11 +57,20 @@ def render_queue(product: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Render
 
 @pytest.fixture(autouse=True)
 def background_video(db: "Client") -> str:
-    """The one background of the catalogue."""
+    """The one background of the library."""
     entry = BackgroundVideo(
-        name="sea.mp4", object_name="backgrounds/sea.mp4", duration_seconds=9.0, width=1080, height=1920
+        name="sea.mp4",
+        status=BackgroundStatus.LISTED,
+        object_name=f"library/{'e' * 32}.mp4",
+        duration_seconds=9.0,
+        width=1080,
+        height=1920,
+        source_object="backgrounds/sea.mp4",
+        source_generation=1,
+        created_at=NOW,
+        updated_at=NOW,
     )
-    db.document("backgrounds", entry.name).set(entry.to_document())
+    db.document("backgrounds", background_id(entry.name)).set(entry.to_document())
     return entry.name
 
 

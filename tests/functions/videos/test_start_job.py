@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from accounts.users import User
+from contracts.background import background_id
 from contracts.job_snapshot import JobSnapshot
 from contracts.video_job import VideoJob
 from gcp.errors import InsufficientTokens, JobUnfinished, NotFound, Unavailable, ValidationFailed
@@ -115,7 +116,7 @@ def test_a_character_that_is_gone_is_named_as_the_reason(
         start(db, script_id)
 
 
-def test_a_background_that_is_not_in_the_catalogue_is_refused_and_nothing_is_held(
+def test_a_background_that_is_not_in_the_library_is_refused_and_nothing_is_held(
     db: "Client", make_user: Callable[..., User], write_script: Callable[..., str]
 ) -> None:
     make_user("ann")
@@ -134,14 +135,14 @@ def test_the_named_background_is_in_the_snapshot(
     job = start(db, write_script("ann"), background_video=background_video)
 
     fields = db.document("videoJobSnapshots", job.job_id).get().to_dict()
-    assert JobSnapshot.model_validate(fields).background.object_name == "backgrounds/sea.mp4"
+    assert JobSnapshot.model_validate(fields).background.object_name == f"library/{'e' * 32}.mp4"
 
 
-def test_a_catalogue_without_a_background_says_so(
+def test_a_library_without_a_background_says_so(
     db: "Client", make_user: Callable[..., User], write_script: Callable[..., str], background_video: str
 ) -> None:
     make_user("ann")
-    db.document("backgrounds", background_video).delete()
+    db.document("backgrounds", background_id(background_video)).delete()
 
     with pytest.raises(Unavailable):
         start(db, write_script("ann"))

@@ -1,0 +1,109 @@
+"""The library of backgrounds as the runner keeps it: a file is looked at, and its document says what became of it."""
+
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from google.cloud.firestore import Client, DocumentReference, Transaction, transactional
+
+from contracts import log
+from contracts.background import (
+    BackgroundStatus,
+    BackgroundTask,
+    BackgroundVideo,
+    background_id,
+    file_name,
+    is_news,
+    refused,
+)
+from contracts.media_paths import background_copy_object, background_thumbnail_object
+from gpu_runner.background_file import PreparedBackground, UnfitFileError, prepare_background
+from gpu_runner.jobs import firestore_errors
+from gpu_runner.media_store import MediaStore
+
+
+class Backgrounds:
+    """The library's documents and files. Raises TransientError when Firestore or the bucket does not do its part.
+
+    A task may come twice, also at the same time, and late: what it makes has names of its own for each content of the
+    file, and the document takes only news. Whatever is killed half-way is done again by the next delivery.
+    """
+
+    def __init__(
+        self,
+        db: Client,
+        media: MediaStore,
+        scratch_root: Path,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._db = db
+        self._media = media
+        self._scratch_root = scratch_root
+        self._now = now
+
+    def take_in(self, task: BackgroundTask) -> str:
+        """The file is listed or refused, unless it is no longer that file; what became of it, in one word."""
+        name = file_name(task.source_object)
+        if name is None:
+            return "not_of_the_library"
+        reference = self._db.document("backgrounds", background_id(name))
+        with firestore_errors():
+            if not is_news(reference.get().to_dict(), task.source_generation):
+                return "known"
+        with tempfile.TemporaryDirectory(prefix="background-", dir=self._scratch_root) as folder:
+            source = Path(folder) / "source"
+            created_at = self._media.download_generation(task.source_object, task.source_generation, source)
+            if created_at is None:
+                return "gone"
+            try:
+                prepared = prepare_background(source, Path(folder))
+            except UnfitFileError as error:
+                entry = refused(
+                    task.source_object,
+                    task.source_generation,
+                    str(error),
+                    created_at=created_at,
+                    now=self._now(),
+                )
+            else:
+                entry = self._stored(task, name, prepared, created_at)
+        written = self._write(reference, entry)
+        log.info("background_taken_in", background_id=reference.id, status=entry.status, written=written)
+        return entry.status.value if written else "known"
+
+    def _stored(
+        self, task: BackgroundTask, name: str, prepared: PreparedBackground, created_at: datetime
+    ) -> BackgroundVideo:
+        """The entry of a file whose copy and thumbnail are in the bucket."""
+        entry = BackgroundVideo(
+            name=name,
+            status=BackgroundStatus.LISTED,
+            object_name=background_copy_object(task.source_object, task.source_generation),
+            thumbnail_object=background_thumbnail_object(task.source_object, task.source_generation),
+            duration_seconds=round(prepared.seconds, 3),
+            width=prepared.width,
+            height=prepared.height,
+            source_object=task.source_object,
+            source_generation=task.source_generation,
+            created_at=created_at,
+            updated_at=self._now(),
+        )
+        assert entry.object_name is not None
+        assert entry.thumbnail_object is not None
+        self._media.upload(prepared.copy, entry.object_name, content_type="video/mp4")
+        self._media.upload(prepared.thumbnail, entry.thumbnail_object, content_type="image/png")
+        return entry
+
+    def _write(self, reference: DocumentReference, entry: BackgroundVideo) -> bool:
+        """Whether the document took the entry: it does not when it tells of it already, or of something newer."""
+
+        def write(transaction: Transaction) -> bool:
+            if not is_news(reference.get(transaction=transaction).to_dict(), entry.source_generation):
+                return False
+            transaction.set(reference, entry.to_document())
+            return True
+
+        with firestore_errors():
+            return bool(transactional(write)(self._db.transaction(max_attempts=10)))

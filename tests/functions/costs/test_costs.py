@@ -1,0 +1,230 @@
+"""What each operation reads from and writes to Firestore, and that this does not grow with what is there."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from accounts.users import User
+from activities.activity import Activity, ActivityType
+from characters.character import Character, Recording, VoiceConfig
+from config.platform import effective_config
+from contracts.background import BackgroundStatus, BackgroundVideo, background_id
+from contracts.video_job import JobStatus, VideoJob
+from gcp import clients
+from local.addresses import ROOT
+from local.writer_server import Desk
+from routes import ROUTES
+from scripts.script import DialogueLine, Script
+from tests.functions.accounts.conftest import PASSWORD, FirebaseAuth
+from tests.functions.characters.conftest import Forms, Send
+from tests.functions.costs.counting import Counted, count_calls
+from tests.functions.things import NOW, PICTURES, PROMPT, RECORDING
+from tests.functions.videos.conftest import RenderQueue
+
+if TYPE_CHECKING:
+    from google.cloud.firestore import Client
+
+FEW, MANY = 5, 500
+# A page that both databases fill, and one document more, by which a list knows that there is another page.
+LIMIT = FEW - 1
+COSTS = ROOT / "docs" / "costs.md"
+# These read and write no document: what they need is in their path or in the bucket.
+WITHOUT_DATABASE = {"get_picture", "get_recording", "get_video"}
+
+
+class Request(NamedTuple):
+    """One call of the operation; `path` is where it goes, `upload` whether it is a form with files."""
+
+    function: str
+    method: str
+    path: str
+    body: Any = None
+    upload: bool = False
+    is_signed_in: bool = True
+
+
+def script_id(number: int) -> str:
+    return f"{number:032x}"
+
+
+def character_id(number: int) -> str:
+    return f"character{number}"
+
+
+SCRIPT, JOB, CHARACTER = script_id(1), script_id(1), character_id(1)
+TWO = [character_id(0), character_id(1)]
+LINES = [{"speaker": TWO[0], "text": "Tea?"}, {"speaker": TWO[1], "text": "Tea."}]
+SIGN_IN = {"email": "new@example.com", "password": PASSWORD}
+
+# In this order: what is read first, what is deleted last.
+REQUESTS = (
+    Request("signup", "POST", "/api/signup", SIGN_IN | {"name": "New"}, is_signed_in=False),
+    Request("login", "POST", "/api/login", SIGN_IN, is_signed_in=False),
+    Request("get_me", "GET", "/api/me"),
+    Request("get_my_data", "GET", f"/api/my-data?limit={LIMIT}"),
+    Request("list_characters", "GET", f"/api/characters?limit={LIMIT}"),
+    Request("list_my_characters", "GET", f"/api/my-characters?limit={LIMIT}"),
+    Request("list_my_favorites", "GET", f"/api/my-favorites?limit={LIMIT}"),
+    Request("list_characters_combined", "GET", f"/api/characters-combined?limit={LIMIT}"),
+    Request("get_character", "GET", f"/api/characters/{CHARACTER}"),
+    Request("list_my_scripts", "GET", f"/api/my-scripts?limit={LIMIT}"),
+    Request("get_script", "GET", f"/api/scripts/{SCRIPT}"),
+    Request("get_audio_status", "GET", f"/api/scripts/{SCRIPT}/audio-status"),
+    Request("get_video_status", "GET", f"/api/scripts/{SCRIPT}/video-status"),
+    Request("get_script_video_job", "GET", f"/api/scripts/{SCRIPT}/video-job"),
+    Request("get_video_job", "GET", f"/api/video-jobs/{JOB}"),
+    Request("list_my_video_jobs", "GET", f"/api/my-video-jobs?limit={LIMIT}"),
+    Request("list_my_activities", "GET", f"/api/my-activities?limit={LIMIT}"),
+    Request("get_my_activity_stats", "GET", "/api/my-activity-stats"),
+    Request("list_my_activities_combined", "GET", f"/api/my-activities-combined?limit={LIMIT}"),
+    Request("list_backgrounds", "GET", f"/api/backgrounds?limit={LIMIT}"),
+    Request("get_health", "GET", "/api/health", is_signed_in=False),
+    Request("create_feedback", "POST", "/api/feedback", {"message": "Good."}),
+    Request("star_character", "POST", f"/api/characters/{CHARACTER}/star"),
+    Request("unstar_character", "DELETE", f"/api/characters/{CHARACTER}/star"),
+    Request("create_character", "POST", "/api/characters/complete", upload=True),
+    Request("update_character", "PUT", f"/api/characters/{CHARACTER}", upload=True),
+    Request("generate_script", "POST", "/api/scripts/generate", {"selectedCharacters": TWO, "prompt": PROMPT}),
+    Request("update_script", "PUT", f"/api/scripts/{SCRIPT}", {"dialogue": LINES}),
+    Request("generate_video", "POST", f"/api/scripts/{SCRIPT}/generate-video", {"backgroundVideo": "sea1.mp4"}),
+    Request("clear_my_activities", "DELETE", "/api/my-activities"),
+    Request("delete_script", "DELETE", f"/api/scripts/{script_id(2)}"),
+    Request("delete_character", "DELETE", f"/api/characters/{character_id(2)}"),
+    Request("refresh_token", "POST", "/api/refresh-token"),
+    Request("delete_me", "DELETE", "/api/me"),
+)
+
+
+@pytest.fixture
+def measure(
+    *,
+    db: "Client",
+    auth: FirebaseAuth,
+    make_user: Callable[..., User],
+    call_api: Callable[..., Any],
+    send: Send,
+    forms: Forms,
+    writer: Desk,
+    render_queue: RenderQueue,
+) -> Callable[[int], dict[str, tuple[int, int]]]:
+    """A function that gives each operation's reads and writes, by its name, with so many documents of each kind."""
+    assert writer
+    assert render_queue
+
+    def answered(request: Request, user_id: str) -> int:
+        caller = user_id if request.is_signed_in else None
+        if not request.upload:
+            status: int = call_api(request.method, request.path, user_id=caller, body=request.body).status
+            return status
+        field = "imageFiles" if request.method == "POST" else "newImageFiles"
+        uploads = [("audioFile", forms.recording), (field, forms.picture)]
+        fields = {"displayName": "Ada"}
+        return send(request.method, request.path, user_id=caller, fields=fields, uploads=uploads).status_code
+
+    def count(number: int) -> dict[str, tuple[int, int]]:
+        user_id = auth.sign_up("ann@example.com").user_id
+        make_user(user_id)
+        fill(db, user_id, number)
+        counted = count_calls(clients.firestore())
+        effective_config(clients.firestore())
+        return {each.function: cost(counted, each, answered(each, user_id)) for each in REQUESTS}
+
+    def cost(counted: Counted, request: Request, status: int) -> tuple[int, int]:
+        assert status == 200, f"{request.function}: {status}"
+        spent = counted.reads, counted.writes
+        counted.reads = counted.writes = 0
+        return spent
+
+    return count
+
+
+def fill(db: "Client", user_id: str, number: int) -> None:
+    """The user has so many of everything."""
+    writer = db.bulk_writer()
+    for each in range(number):
+        moment = NOW + timedelta(seconds=each)
+        for path, fields in documents(user_id, each, moment):
+            writer.set(db.document(path), fields)
+    stars = {character_id(each): NOW for each in range(number) if each != 1}
+    writer.set(db.document("stars", user_id), {"characters": stars})
+    writer.close()  # type: ignore[no-untyped-call]  # the package leaves it so
+
+
+def documents(user_id: str, number: int, moment: datetime) -> Sequence[tuple[str, dict[str, object]]]:
+    """One of each kind, by its path."""
+    owner = {"owner_id": user_id, "created_at": moment, "updated_at": moment}
+    character = Character(
+        id=character_id(number),
+        display_name="Tom",
+        config=VoiceConfig(),
+        recording=Recording(object_name=RECORDING, duration_seconds=8.0),
+        images={"0": PICTURES[0]},
+        next_image_key=1,
+        output_prefix="tom",
+        owner_name="Ann",
+        **owner,  # type: ignore[arg-type]  # what all have
+    )
+    script = Script(
+        id=script_id(number),
+        selected_characters=tuple(TWO),
+        original_prompt=PROMPT,
+        dialogue=tuple(DialogueLine.model_validate(line) for line in LINES),
+        video_job_id=script_id(number),
+        **owner,  # type: ignore[arg-type]  # as above
+    )
+    job = VideoJob(
+        job_id=script_id(number),
+        script_id=script_id(number),
+        user_id=user_id,
+        title=PROMPT,
+        status=JobStatus.FAILED,
+        price_tokens=1,
+        background_video="sea.mp4",
+        created_at=moment,
+        deadline_at=moment,
+    )
+    background = BackgroundVideo(
+        name=f"sea{number}.mp4",
+        status=BackgroundStatus.LISTED,
+        object_name=f"library/{number:032x}.mp4",
+        thumbnail_object=PICTURES[0],
+        duration_seconds=9.0,
+        width=1080,
+        height=1920,
+        source_object=f"backgrounds/sea{number}.mp4",
+        source_generation=1,
+        created_at=moment,
+        updated_at=moment,
+    )
+    activity = Activity(type=ActivityType.SCRIPT_CREATED, message="Script created", timestamp=moment)
+    return (
+        (f"characters/{character.id}", character.to_document()),
+        (f"scripts/{script.id}", script.to_document()),
+        (f"videoJobs/{job.job_id}", job.to_document()),
+        (f"backgrounds/{background_id(background.name)}", background.to_document()),
+        (f"users/{user_id}/activities/a{number}", activity.to_document()),
+    )
+
+
+def table(costs: dict[str, tuple[int, int]]) -> str:
+    """The costs as docs/costs.md has them, in the order of the route table."""
+    lines = ["| operation | reads | writes |", "|---|---:|---:|"]
+    for route in ROUTES:
+        reads, writes = costs.get(route.function, (0, 0))
+        lines.append(f"| {route.method} {route.path} | {reads} | {writes} |")
+    return "\n".join(lines)
+
+
+def test_every_operation_is_counted() -> None:
+    assert {each.function for each in REQUESTS} | WITHOUT_DATABASE == {route.function for route in ROUTES}
+
+
+@pytest.mark.parametrize("number", [FEW, MANY])
+def test_an_operation_costs_what_the_table_says_however_much_there_is(
+    measure: Callable[[int], dict[str, tuple[int, int]]], number: int
+) -> None:
+    measured = table(measure(number))
+
+    assert measured in COSTS.read_text(), f"docs/costs.md should have:\n{measured}"

@@ -1,0 +1,161 @@
+"""Files of the library taken in on a real Firestore emulator and bucket: once, late, twice at once and half-way."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.cloud.firestore import Client
+from google.cloud.storage import Bucket
+
+from contracts.background import BackgroundTask, BackgroundVideo, background_id
+from gpu_runner.background import Backgrounds
+from gpu_runner.media_store import MediaStore
+from tests.functions.killed import empty_database, everything, killed_after
+from tests.media import write_background
+
+SEA = "backgrounds/sea.mp4"
+PutFile = Callable[..., BackgroundTask]
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_background(tmp_path_factory.mktemp("library") / "sea.mp4", seconds=1.5, size="270x480")
+
+
+@pytest.fixture
+def put(bucket: Bucket, video: Path) -> PutFile:
+    """A function that puts a file into the library's folder; the task that follows from it."""
+
+    def put_file(content: bytes | None = None) -> BackgroundTask:
+        blob = bucket.blob(SEA)
+        blob.upload_from_string(video.read_bytes() if content is None else content, content_type="video/mp4")
+        return BackgroundTask(source_object=SEA, source_generation=int(blob.generation))
+
+    return put_file
+
+
+@pytest.fixture
+def library(db: Client, bucket: Bucket, tmp_path: Path) -> Backgrounds:
+    return Backgrounds(db, MediaStore(bucket), tmp_path)
+
+
+def document(db: Client) -> BackgroundVideo:
+    return BackgroundVideo.model_validate(db.document("backgrounds", background_id("sea.mp4")).get().to_dict())
+
+
+def test_a_video_is_listed_with_its_copy_and_its_thumbnail(
+    db: Client, bucket: Bucket, library: Backgrounds, put: PutFile, tmp_path: Path
+) -> None:
+    task = put()
+
+    assert library.take_in(task) == "listed"
+
+    entry = document(db)
+    assert (entry.name, entry.status, entry.reason) == ("sea.mp4", "listed", None)
+    assert (entry.width, entry.height) == (270, 480)
+    assert entry.duration_seconds == pytest.approx(1.5, abs=0.05)
+    assert entry.source_generation == task.source_generation
+    assert bucket.get_blob(entry.object_name).content_type == "video/mp4"
+    assert bucket.get_blob(entry.thumbnail_object).content_type == "image/png"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_video_is_refused_and_leaves_nothing_in_the_bucket(
+    db: Client, bucket: Bucket, library: Backgrounds, put: PutFile
+) -> None:
+    assert library.take_in(put(b"This is no video.")) == "refused"
+
+    assert document(db).reason == "The file is no MP4, MOV, MKV or WebM video that can be read."
+    assert [blob.name for blob in bucket.list_blobs()] == [SEA]
+
+
+def test_a_second_delivery_does_nothing_more(db: Client, library: Backgrounds, put: PutFile) -> None:
+    task = put()
+    library.take_in(task)
+    before = document(db)
+
+    assert library.take_in(task) == "known"
+
+    assert document(db) == before
+
+
+def test_a_late_task_of_an_older_content_changes_nothing(db: Client, library: Backgrounds, put: PutFile) -> None:
+    older, newer = put(b"This is no video."), put()
+
+    assert library.take_in(older) == "gone"
+    assert library.take_in(newer) == "listed"
+    assert library.take_in(older) == "known"
+
+    assert document(db).source_generation == newer.source_generation
+
+
+def test_a_file_that_was_deleted_is_not_listed(db: Client, bucket: Bucket, library: Backgrounds, put: PutFile) -> None:
+    task = put()
+    bucket.blob(SEA).delete()
+
+    assert library.take_in(task) == "gone"
+
+    assert not db.document("backgrounds", background_id("sea.mp4")).get().exists
+
+
+@pytest.mark.parametrize("generation_later", [0, 1], ids=["deleted", "replaced"])
+def test_a_file_that_is_deleted_or_replaced_while_it_is_looked_at_is_not_listed(
+    db: Client, bucket: Bucket, put: PutFile, tmp_path: Path, generation_later: int
+) -> None:
+    task = put()
+    told = {"status": "removed", "sourceGeneration": task.source_generation + generation_later}
+
+    class Meanwhile(MediaStore):
+        def upload(self, source: Path, object_name: str, *, content_type: str) -> None:
+            super().upload(source, object_name, content_type=content_type)
+            db.document("backgrounds", background_id("sea.mp4")).set(told)
+
+    assert Backgrounds(db, Meanwhile(bucket), tmp_path).take_in(task) == "known"
+
+    assert db.document("backgrounds", background_id("sea.mp4")).get().to_dict() == told
+
+
+def test_two_deliveries_at_once_list_the_file_once(db: Client, library: Backgrounds, put: PutFile) -> None:
+    task = put()
+    outcomes: list[str] = []
+    threads = [threading.Thread(target=lambda: outcomes.append(library.take_in(task))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(outcomes) == ["known", "listed"]
+    assert document(db).status == "listed"
+
+
+def test_whatever_is_killed_half_way_is_made_up_for_by_the_next_delivery(
+    bucket: Bucket, put: PutFile, tmp_path: Path
+) -> None:
+    task, calls, ends = put(), 0, []
+    was_killed = True
+    while was_killed:
+        db = empty_database()
+        for blob in bucket.list_blobs():
+            if blob.name != SEA:
+                blob.delete()
+        library = Backgrounds(db, MediaStore(bucket), tmp_path)
+        was_killed = killed_after(calls, db, bucket, lambda: library.take_in(task))  # noqa: B023 (runs at once)
+        library.take_in(task)
+        ends.append(_without_times(everything(db, bucket)))
+        calls += 1
+
+    assert calls > 3
+    assert all(end == ends[-1] for end in ends)
+
+
+def _without_times(found: tuple[dict[str, dict[str, Any]], list[str]]) -> object:
+    documents, objects = found
+    return {path: fields | {"updatedAt": None} for path, fields in documents.items()}, objects
+
+
+@pytest.mark.parametrize("name", ["library/x.mp4", "backgrounds/", "backgrounds/more/sea.mp4", "recordings/ann/x.wav"])
+def test_no_other_object_is_taken_in(db: Client, library: Backgrounds, name: str) -> None:
+    assert library.take_in(BackgroundTask(source_object=name, source_generation=1)) == "not_of_the_library"
+    assert list(db.collection("backgrounds").stream()) == []
