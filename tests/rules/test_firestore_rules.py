@@ -25,7 +25,6 @@ USERS: dict[str, dict[str, Any]] = {
     "locked": {"identityDisabled": True},
     "deleted": {"deletedAt": VALID_AFTER},
     "away": {"accessUntil": datetime.now(UTC) - timedelta(minutes=6)},
-    "unseen": {"accessUntil": None},
     "leaving": {"accessUntil": datetime.now(UTC) - timedelta(minutes=2)},
 }
 OWNED = ("users/{0}", "scripts/of_{0}", "videoJobs/of_{0}", "users/{0}/activities/one")
@@ -115,6 +114,7 @@ def rules(firestore_emulator: str) -> Iterator[Rules]:
         db.document("scripts", f"of_{user}").set({"ownerId": user})
         db.document("videoJobs", f"of_{user}").set({"userId": user})
     db.document("scripts", "of_nobody").set({"title": "no owner"})
+    db.document("users", "made_by_hand").set({"tokens": 5})
     for path in PRIVATE:
         db.document(path).set({"userId": "ann", "ownerId": "ann"})
     rules = Rules(firestore_emulator, db.project)
@@ -134,7 +134,7 @@ def test_nobody_reads_what_is_anothers(rules: Rules, path: str, user: str | None
     assert rules.get(path, user) == 403
 
 
-@pytest.mark.parametrize("user", ["disabled", "misspelt", "locked", "deleted", "away", "unseen"])
+@pytest.mark.parametrize("user", ["disabled", "misspelt", "locked", "deleted", "away"])
 @pytest.mark.parametrize("path", OWNED)
 def test_an_account_that_does_not_stand_reads_nothing(rules: Rules, path: str, user: str) -> None:
     assert rules.get(path.format(user), user) == 403
@@ -207,3 +207,7 @@ def test_every_allow_is_decided_both_ways(rules: Rules) -> None:
 
     assert allows
     assert [line for line in sorted(allows) if decided.get(line, set()) < {"True", "False"}] == []
+
+
+def test_a_document_that_says_nothing_of_access_is_its_users(rules: Rules) -> None:
+    assert rules.get("users/made_by_hand", "made_by_hand") == 200
