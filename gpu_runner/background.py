@@ -15,8 +15,10 @@ from contracts.background import (
     background_id,
     file_name,
     is_news,
+    library_objects,
     refused,
 )
+from contracts.media_deletion import new_media_deletion
 from contracts.media_paths import background_copy_object, background_thumbnail_object
 from gpu_runner.background_file import PreparedBackground, UnfitFileError, prepare_background
 from gpu_runner.jobs import firestore_errors
@@ -97,13 +99,21 @@ class Backgrounds:
         return entry
 
     def _write(self, reference: DocumentReference, entry: BackgroundVideo) -> bool:
-        """Whether the document took the entry: it does not when it tells of it already, or of something newer."""
+        """Whether the document took the entry: it does not when it tells of it already, or of something newer.
+
+        The objects of an entry that comes too late are listed for deletion: an admin took the file away meanwhile.
+        """
 
         def write(transaction: Transaction) -> bool:
-            if not is_news(reference.get(transaction=transaction).to_dict(), entry.source_generation):
-                return False
-            transaction.set(reference, entry.to_document())
-            return True
+            stored, fields = reference.get(transaction=transaction).to_dict(), entry.to_document()
+            if is_news(stored, entry.source_generation):
+                transaction.set(reference, fields)
+                return True
+            if left := library_objects(fields) - library_objects(stored):
+                deletion = new_media_deletion(sorted(left), owner_id="backgrounds", now=self._now())
+                deletion_id = f"background_{reference.id}_{entry.source_generation}"
+                transaction.set(self._db.document("mediaDeletions", deletion_id), deletion.to_document())
+            return False
 
         with firestore_errors():
             return bool(transactional(write)(self._db.transaction(max_attempts=10)))

@@ -15,7 +15,8 @@ from google.cloud.firestore import Client, DocumentReference, Transaction, trans
 from pydantic import ValidationError
 
 from contracts.job_snapshot import JobSnapshot
-from contracts.publication import published_script_fields, transcript_fields
+from contracts.media_deletion import new_media_deletion
+from contracts.publication import published_script_fields, transcript_fields, unused_lines
 from contracts.video_job import (
     LEASE,
     MAX_ATTEMPTS,
@@ -146,7 +147,8 @@ class Jobs:
         audio_objects: Mapping[tuple[str, str], str],
     ) -> JobStatus:
         """The job is completed and its video published with the script, in one transaction: whether the user pays is
-        decided here and nowhere else. Cancelled instead when the script was deleted meanwhile. Raises LeaseLostError.
+        decided here and nowhere else. Cancelled instead when the script was deleted meanwhile. Lines that no longer
+        belong to the script are listed for deletion. Raises LeaseLostError.
         """
         script_reference = self._db.document("scripts", job.script_id)
 
@@ -154,6 +156,13 @@ class Jobs:
             current = self._check_fence(transaction, job)
             script = _read(script_reference, transaction)
             now = self._now()
+            published = (
+                published_script_fields(script.get("dialogue", []), audio_objects, video) if script is not None else {}
+            )
+            if unused := unused_lines(script or {}, published, audio_objects.values()):
+                # They wait until this job's hold is settled, and any other job of the user's that may have found them.
+                deletion = new_media_deletion(unused, owner_id=job.user_id, now=now)
+                transaction.set(self._db.document("mediaDeletions", f"{job.job_id}_lines"), deletion.to_document())
             if script is None:
                 transaction.update(self._job(job.job_id), ended_fields(current, now, JobStatus.CANCELLED))
                 return JobStatus.CANCELLED
@@ -165,9 +174,7 @@ class Jobs:
                 "encoder": encoder,
             }
             transaction.update(self._job(job.job_id), fields)
-            transaction.update(
-                script_reference, published_script_fields(script.get("dialogue", []), audio_objects, video)
-            )
+            transaction.update(script_reference, published)
             return JobStatus.COMPLETED
 
         return self._transact(complete)

@@ -34,23 +34,23 @@ _REQUEST_ID = "4f9d2c6b8a3e4d11a7c05be2f1d83b60"
 _INTERNAL_MESSAGE = "Something went wrong on our side; try again."
 
 _REFUSED: tuple[ApiError, ...] = (
-    AddressTaken("There is an account with this address already: sign in."),
-    BodyTooLarge("The body has 700000 bytes; at most 524288 are taken."),
+    AddressTaken("An account with this e-mail address exists.", param="email"),
+    BodyTooLarge("The body is larger than 512 KiB."),
     Forbidden("Only the owner can change this character."),
     IdempotencyKeyReused(),
     InsufficientTokens(required=1, available=0),
     JobUnfinished("job_456"),
     MethodNotAllowed("PATCH is not served here; allowed: GET, HEAD, OPTIONS."),
     NotFound("There is no such character."),
-    RateLimited("Too many attempts; wait a minute.", retry_after_seconds=60),
+    RateLimited("At most 60 scripts can be written in an hour; try again later.", retry_after_seconds=60),
     RequestInProgress(30),
     SignInAgain(),
     SignupClosed(),
     Unauthenticated(),
     Unavailable("A service that we depend on does not answer; try again."),
     ValidationFailed([{"loc": ["body", "name"], "msg": "Field required", "type": "missing"}]),
-    WriterFailed("The writer gave no usable dialogue; try again."),
-    WrongCredentials("The address or the password is wrong."),
+    WriterFailed("The writer gave no usable dialogue. Try again, or change the prompt."),
+    WrongCredentials("Wrong e-mail address or password."),
 )
 _EXAMPLES: dict[str, ApiError] = {error.code: error for error in _REFUSED}
 # What comes with a refusal of this code beside its body.
@@ -90,7 +90,7 @@ def refusal(codes: Sequence[str]) -> dict[str, Any]:
     """The answer for refusals of one status, with an example for each code."""
     narrowed = {"properties": {"error": {"properties": {"code": {"enum": list(codes)}}}}}
     answer: dict[str, Any] = {"schema": {"allOf": [{"$ref": "#/components/schemas/Error"}, narrowed]}}
-    answer["examples"] = {code: {"value": example} for code in codes if (example := error_example(code))}
+    answer["examples"] = {code: {"value": error_example(code)} for code in codes}
     names = ["X-Request-Id", *dict.fromkeys(_HEADERS[code] for code in codes if code in _HEADERS)]
     return {
         "description": " or ".join(codes),
@@ -99,13 +99,11 @@ def refusal(codes: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def error_example(code: str) -> dict[str, Any] | None:
-    """The body of a refusal as it is sent; None for a code that has no example yet."""
+def error_example(code: str) -> dict[str, Any]:
+    """The body of a refusal as it is sent."""
     if code == INTERNAL:
         described = {"code": code, "message": _INTERNAL_MESSAGE, "requestId": _REQUEST_ID}
         return {"detail": _INTERNAL_MESSAGE, "error": described}
-    if code not in _EXAMPLES:
-        return None
     example: dict[str, Any] = json.loads(error_response(_EXAMPLES[code], _REQUEST_ID).get_data())
     return example
 

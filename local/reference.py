@@ -7,6 +7,7 @@ Part of `make setup`, and run by the Firebase CLI before Hosting is deployed. St
 
 from __future__ import annotations
 
+import filecmp
 import shutil
 import sys
 from pathlib import Path
@@ -25,24 +26,15 @@ FILES = (
 )
 
 
-def is_copied() -> bool:
-    """Whether every file is there as the package has it, as far as size and time tell."""
-    return all(
-        (TARGET / name).exists()
-        and (TARGET / name).stat().st_size == (SOURCE / name).stat().st_size
-        and (TARGET / name).stat().st_mtime >= (SOURCE / name).stat().st_mtime
-        for name in FILES
-    )
-
-
 def copy_reference() -> None:
     """The files are in docs/site. Raises FileNotFoundError where npm has not installed the package."""
-    if is_copied():
-        return
     TARGET.mkdir(exist_ok=True)
     for name in FILES:
+        # Compared whole: npm gives the files of every version the same date.
+        if (TARGET / name).exists() and filecmp.cmp(SOURCE / name, TARGET / name, shallow=False):
+            continue
         unfinished = TARGET / f"{name}.tmp"
-        shutil.copy2(SOURCE / name, unfinished)
+        shutil.copyfile(SOURCE / name, unfinished)
         unfinished.replace(TARGET / name)
 
 

@@ -269,7 +269,7 @@ def ensure_browser() -> None:
     try:
         apt_install(["chromium"], purpose="Chromium, in which tests play the media")
     except SetupError as error:
-        say(f"{error}\nUntil then the tests in tests/browser fail; everything else works.")
+        say(f"{error}\nUntil then the tests that open a browser fail; everything else works.")
 
 
 def main() -> int:

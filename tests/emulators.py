@@ -20,6 +20,7 @@ from google.cloud.storage import Client as StorageClient
 from local.addresses import HOST, ROOT
 from local.processes import kill_group, port_is_open
 from local.toolchain import cached_firestore_jar, find_java, find_node, sdk_firestore_jar
+from tests.indexes import require_indexes
 
 _MAIN_CLASS = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
 _READY_SECONDS = 60
@@ -69,9 +70,10 @@ def auth_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def db(firestore_emulator: str) -> FirestoreClient:
+def db(firestore_emulator: str, monkeypatch: pytest.MonkeyPatch) -> FirestoreClient:
     """An empty database of its own: the emulator keeps each project apart."""
     assert firestore_emulator
+    require_indexes(monkeypatch)
     return FirestoreClient(project=f"demo-{uuid.uuid4().hex[:20]}")
 
 

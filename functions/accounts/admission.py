@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from accounts.enrolment import InitialTokens
 from accounts.grants import hash_address
+from accounts.identity import TOO_MANY_SIGN_INS
 from config.platform import effective_config
 from gcp.errors import SignupClosed
 from gcp.settings import settings
@@ -41,7 +42,7 @@ def spend_sign_in(db: "Client", email: str, now: datetime) -> None:
         most=effective_config(db).sign_in_attempts,
         window=_SIGN_IN_WINDOW,
         now=now,
-        message="Too many sign-ins for this address; try again later.",
+        message=TOO_MANY_SIGN_INS,
     )
 
 

@@ -76,7 +76,7 @@ def _follow(db: "Client", user: User | None, verified: "IdToken", now: datetime)
     """
     # Deferred: as above.
     from accounts.admission import admit_new_account, initial_tokens
-    from accounts.enrolment import changes_of_identity, ensure_user
+    from accounts.enrolment import ensure_user, is_enabled_again
     from accounts.identity import read_identities
 
     identity = read_identities([verified.user_id]).get(verified.user_id)
@@ -84,7 +84,7 @@ def _follow(db: "Client", user: User | None, verified: "IdToken", now: datetime)
         raise Unauthenticated
     if user is None:
         admit_new_account(db, now)
-    elif user.identity_disabled and changes_of_identity(user, identity).get("identityDisabled") is not False:
+    elif user.identity_disabled and not is_enabled_again(user, identity):
         raise Unauthenticated
     return ensure_user(db, identity, initial_tokens(db), access_until=verified.expires_at, now=now)
 

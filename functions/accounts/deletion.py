@@ -18,12 +18,15 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from accounts.users import find_user
 from characters.stars import find_stars, set_star
 from characters.store import remove_character
 from contracts import log
 from contracts.media_paths import character_prefixes, render_prefixes
 from contracts.message import Message
+from gcp.batches import AT_ONCE, delete_all
 from gcp.errors import NotFound
 from gcp.transactions import transact
 from media.removal import list_pages, needed_by_jobs, remove_objects, remove_prefix
@@ -37,8 +40,6 @@ if TYPE_CHECKING:
 _PATIENCE = timedelta(minutes=10)
 # Events are delivered for 24 hours, and nothing else lasts as long.
 _LATEST_WRITE = timedelta(hours=25)
-# Firestore takes 500 writes in one commit.
-_AT_ONCE = 400
 # Bounds one run of the clock; what is more comes with the next.
 _BATCH = 10
 _KEPT_FIELDS = ("tokens", "ledgerTokens", "held", "createdAt", "updatedAt", "deletedAt")
@@ -74,8 +75,8 @@ def continue_account_deletion(
 ) -> None:
     """One sweep was done, and when nothing was left to find for 25 hours, the deletion has ended.
 
-    Safe to repeat and to do twice at once. Raises what keeps Firestore, Cloud Storage or Firebase Auth from answering;
-    what was removed by then stays removed.
+    An account whose document an admin deleted is swept as well. Safe to repeat and to do twice at once. Raises what
+    keeps Firestore, Cloud Storage or Firebase Auth from answering; what was removed by then stays removed.
     """
     # Deferred: whoever calls this has the client already.
     from google.api_core.exceptions import NotFound as DocumentNotFound
@@ -83,7 +84,7 @@ def continue_account_deletion(
     reference = _deletion_reference(db, user_id)
     fields = reference.get().to_dict()
     user = find_user(db, user_id)
-    if fields is None or user is None or user.deleted_at is None:
+    if fields is None or (user is not None and user.deleted_at is None):
         return
     found = _sweep(db, bucket, user_id, remove_identity, now)
     log.info("account_swept", user_id=user_id, **found)
@@ -141,12 +142,12 @@ def _sweep(
 
     return {
         "jobs": _remove_jobs(db, owned("videoJobs", "userId"), now),
-        "snapshots": _delete_all(db, owned("videoJobSnapshots", "userId")),
+        "snapshots": delete_all(db, owned("videoJobSnapshots", "userId")),
         "characters": _remove_characters(db, owned("characters", "ownerId"), user_id, now),
-        "scripts": _delete_all(db, owned("scripts", "ownerId")),
+        "scripts": delete_all(db, owned("scripts", "ownerId")),
         "stars": _remove_stars(db, user_id, now),
-        "feedback": _delete_all(db, owned("feedback", "userId")),
-        "requests": _delete_all(db, owned("idempotency", "userId")),
+        "feedback": delete_all(db, owned("feedback", "userId")),
+        "requests": delete_all(db, owned("idempotency", "userId")),
         "below_user": _delete_below(db, db.document("users", user_id)),
         "statistics": _delete_one(db.document("activityStats", user_id)),
         "reasons": _empty_reasons(db, user_id),
@@ -159,7 +160,7 @@ def _sweep(
 def _remove_jobs(db: "Client", jobs: "Query", now: datetime) -> int:
     """Each job is ended, if it has not, and its hold settled before it goes: what it held is free in the books."""
     removed = 0
-    while found := list(jobs.select([]).limit(_AT_ONCE // 2).stream()):
+    while found := list(jobs.select([]).limit(AT_ONCE // 2).stream()):
         batch = db.batch()
         for each in found:
             cancel_job(db, each.id, now)
@@ -174,10 +175,13 @@ def _remove_jobs(db: "Client", jobs: "Query", now: datetime) -> int:
 def _remove_characters(db: "Client", characters: "Query", user_id: str, now: datetime) -> int:
     """As their owner removes them: what a video of somebody else still needs of them waits until that has ended."""
     removed = 0
-    while found := list(characters.select([]).limit(_AT_ONCE).stream()):
+    while found := list(characters.select([]).limit(AT_ONCE).stream()):
         for each in found:
-            with suppress(NotFound):
+            try:
                 remove_character(db, each.id, user_id, now=now)
+            except (NotFound, ValidationError):
+                # Made or damaged by hand, so that it is no character; its objects are found by their names.
+                each.reference.delete()
         removed += len(found)
     return removed
 
@@ -193,7 +197,7 @@ def _remove_stars(db: "Client", user_id: str, now: datetime) -> int:
 
 def _delete_below(db: "Client", user: "DocumentReference") -> int:
     below = [each for each in user.collections() if each.id not in _KEPT_COLLECTIONS]
-    return sum(_delete_all(db, collection) for collection in below)
+    return sum(delete_all(db, collection) for collection in below)
 
 
 def _empty_reasons(db: "Client", user_id: str) -> int:
@@ -203,7 +207,7 @@ def _empty_reasons(db: "Client", user_id: str) -> int:
     emptied = 0
     for collection in sorted(_KEPT_COLLECTIONS):
         reasons = db.collection("users", user_id, collection).where(filter=FieldFilter("reason", ">", ""))
-        while found := list(reasons.select([]).limit(_AT_ONCE).stream()):
+        while found := list(reasons.select([]).limit(AT_ONCE).stream()):
             batch = db.batch()
             for each in found:
                 batch.update(each.reference, {"reason": ""})
@@ -237,17 +241,6 @@ def _remove_objects(db: "Client", bucket: "Bucket", user_id: str) -> int:
             needed = needed_by_jobs(db, names)
             removed += remove_objects(bucket, [name for name in names if name not in needed])
     return removed
-
-
-def _delete_all(db: "Client", query: "Query") -> int:
-    deleted = 0
-    while found := list(query.select([]).limit(_AT_ONCE).stream()):
-        batch = db.batch()
-        for each in found:
-            batch.delete(each.reference)
-        batch.commit()
-        deleted += len(found)
-    return deleted
 
 
 def _delete_one(reference: "DocumentReference") -> int:

@@ -73,14 +73,18 @@ def login(call: Call[LoginBody]) -> SignedIn:
     An unknown address and a wrong password get the same answer, in similar time.
     """
     from accounts.admission import admit_new_account, spend_sign_in
-    from accounts.identity import sign_in
+    from accounts.enrolment import is_enabled_again
+    from accounts.identity import read_identities, sign_in, wrong_credentials
     from gcp.clients import firestore
 
     now, body = datetime.now(UTC), call.body
     spend_sign_in(firestore(), body.email, now)
     identity, signed_in_at = sign_in(email=body.email, password=body.password)
-    if find_user(firestore(), identity.user_id) is None:
+    user = find_user(firestore(), identity.user_id)
+    if user is None:
         admit_new_account(firestore(), now)
+    elif user.identity_disabled and not is_enabled_again(user, read_identities([user.id]).get(user.id)):
+        raise wrong_credentials()
     return _signed_in(firestore(), "Login successful", identity, signed_in_at, now)
 
 

@@ -9,6 +9,7 @@ from accounts.users import User, UserAnswer, find_user
 from gcp.text import DIRECTION_CONTROLS, has_controls
 from gcp.transactions import transact
 from tokens.ledger import entry_reference, grant_entry
+from tokens.reconciliation import Sums, sum_ledger
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client, DocumentReference, Transaction
@@ -45,7 +46,7 @@ def ensure_user(
         stored = find_user(db, identity.user_id, transaction=transaction)
         if stored is not None and (stored.disabled or stored.deleted_at is not None):
             return stored
-        user = stored or _new_user(identity, now)
+        user = stored or _new_user(identity, sum_ledger(db, transaction, identity.user_id), now)
         grant = _grant_due(transaction, db, identity, initial)
         given = initial.tokens if grant is not None else 0
         ensured = _followed(user, identity, access_until, given, now)
@@ -98,6 +99,11 @@ def changes_of_identity(user: User, identity: Identity | None) -> dict[str, obje
     return changes
 
 
+def is_enabled_again(user: User, identity: Identity | None) -> bool:
+    """Whether Firebase Auth ended what the document of this disabled user says, and it is the same user."""
+    return changes_of_identity(user, identity).get("identityDisabled") is False
+
+
 def display_name(name: str, email: str) -> str:
     """A name that may be shown: the given one, else what stands before the "@", else none in particular."""
     for text in (name, email.partition("@")[0]):
@@ -108,13 +114,15 @@ def display_name(name: str, email: str) -> str:
     return _NAMELESS
 
 
-def _new_user(identity: Identity, now: datetime) -> User:
+def _new_user(identity: Identity, books: Sums, now: datetime) -> User:
+    """A user whose ledger adds up to this: to nothing, but when an admin has deleted the document."""
     return User(
         id=identity.user_id,
         name=display_name(identity.name, identity.email),
         email=identity.email,
-        tokens=0,
-        ledger_tokens=0,
+        tokens=books.tokens,
+        ledger_tokens=books.tokens,
+        held=books.held,
         created_at=now,
         updated_at=now,
     )

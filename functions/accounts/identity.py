@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gcp.clients import firebase_app
-from gcp.errors import AddressTaken, Unavailable, ValidationFailed, WrongCredentials
+from gcp.errors import AddressTaken, RateLimited, Unavailable, ValidationFailed, WrongCredentials
 from gcp.settings import settings
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 # The claim of our custom tokens, and so of every ID token that comes of one, that says when the password was given.
 SIGNED_IN_AT = "signedInAt"
+# Said of what we count (accounts.admission), and of what Google counts for addresses that somebody has.
+TOO_MANY_SIGN_INS = "Too many sign-ins for this address; try again later."
+_RETRY_SECONDS = 900  # Google does not tell how long.
 _TIMEOUT_SECONDS = 10
 _WRONG = frozenset(
     {"EMAIL_NOT_FOUND", "INVALID_PASSWORD", "INVALID_LOGIN_CREDENTIALS", "USER_DISABLED", "INVALID_EMAIL"}
@@ -58,9 +61,9 @@ def create_identity(*, name: str, email: str, password: str) -> Identity:
 def sign_in(*, email: str, password: str) -> tuple[Identity, datetime]:
     """The user whose password this is, and the moment by Google's clock.
 
-    Raises WrongCredentials with one message for every cause, and Unavailable. Whether nobody has the address or the
-    password is another one, the answer comes after the same one call to Identity Toolkit, so that neither its words nor
-    its time tell who has an account here.
+    Raises WrongCredentials with one message for every cause, RateLimited, and Unavailable. Whether nobody has the
+    address or the password is another one, the answer comes after the same one call to Identity Toolkit, so that
+    neither its words nor its time tell who has an account here.
     """
     # Deferred: only sign-in calls Identity Toolkit.
     import requests
@@ -77,7 +80,7 @@ def sign_in(*, email: str, password: str) -> tuple[Identity, datetime]:
         answer = response.json()
     except (requests.RequestException, ValueError) as error:
         raise Unavailable("The sign-in service does not answer; try again.") from error
-    if response.status_code == requests.codes.ok:
+    if response.status_code == requests.codes.ok and "idToken" in answer:
         claims = _claims(answer["idToken"])
         identity = Identity(
             user_id=answer["localId"],
@@ -88,8 +91,11 @@ def sign_in(*, email: str, password: str) -> tuple[Identity, datetime]:
         )
         return identity, datetime.fromtimestamp(claims["auth_time"], UTC)
     # The message is a code, sometimes followed by " : " and an explanation.
-    if str(answer.get("error", {}).get("message", "")).partition(" ")[0] in _WRONG:
+    code = str(answer.get("error", {}).get("message", "")).partition(" ")[0]
+    if code in _WRONG:
         raise wrong_credentials()
+    if code == "TOO_MANY_ATTEMPTS_TRY_LATER":
+        raise RateLimited(TOO_MANY_SIGN_INS, retry_after_seconds=_RETRY_SECONDS)
     raise Unavailable("The sign-in service refuses us for now; try again later.")
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from accounts.bearer import UNWATCHED
 from accounts.enrolment import changes_of_identity
 from accounts.identity import read_identities
@@ -37,7 +39,12 @@ def copy_identities(db: "Client", now: datetime) -> None:
     for page in _pages(db, now - UNWATCHED):
         identities = read_identities([snapshot.id for snapshot in page])
         for snapshot in page:
-            user = User.model_validate((snapshot.to_dict() or {}) | {"id": snapshot.id})
+            try:
+                user = User.model_validate((snapshot.to_dict() or {}) | {"id": snapshot.id})
+            except ValidationError:
+                # An admin's slip, which must not end the watch over everybody else.
+                log.error("user_malformed", user_id=snapshot.id)
+                continue
             if changes := changes_of_identity(user, identities.get(user.id)):
                 _write(snapshot, changes)
 

@@ -3,19 +3,15 @@
 An activity's id derives from its cause, so that an event delivered again writes the same document.
 """
 
-import hashlib
-import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from contracts.message import Message
+from gcp.page import plain_id
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client, DocumentReference, Transaction
-
-
-_PLAIN_ID = re.compile(r"(?!__)[A-Za-z0-9_-]{1,150}")
 
 
 class ActivityType(StrEnum):
@@ -54,12 +50,8 @@ def repeated_cause(document_id: str, moment: datetime) -> str:
 
 
 def activity_reference(db: "Client", user_id: str, cause: str, activity: Activity) -> "DocumentReference":
-    """Where the activity of this cause (a job's, script's or ledger entry's id) belongs.
-
-    Some causes are documents that an admin named; a page's token takes plain ids only (gcp.page).
-    """
-    plain = cause if _PLAIN_ID.fullmatch(cause) else hashlib.sha256(cause.encode()).hexdigest()[:32]
-    return db.document("users", user_id, "activities", f"{plain}_{activity.type}")
+    """Where the activity of this cause (a job's, script's or ledger entry's id) belongs."""
+    return db.document("users", user_id, "activities", f"{plain_id(cause)}_{activity.type}")
 
 
 def record_activity(db: "Client", user_id: str, cause: str, activity: Activity) -> None:

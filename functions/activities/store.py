@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from activities.activity import Activity
 from activities.statistics import ActivityStats
+from gcp.batches import delete_all
 from gcp.page import Page, PageRequest, read_page
 from gcp.transactions import transact
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client, CollectionReference, DocumentReference, Transaction
 
-# Firestore takes 500 writes in one commit.
-_DELETED_AT_ONCE = 400
 _BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -93,23 +92,12 @@ def clear_activities(db: "Client", user_id: str, now: datetime) -> datetime:
 
 
 def delete_cleared(db: "Client", user_id: str, cleared_at: datetime) -> int:
-    """No activity that happened until then is stored any more; how many were deleted. Safe to repeat and to break off.
-
-    Deletes in chunks, each for itself: the log may be longer than what one commit takes.
-    """
+    """No activity that happened until then is stored any more; how many were deleted. May be broken off."""
     # Deferred: gRPC; whoever calls this has the client already.
     from google.cloud.firestore import FieldFilter
 
     cleared = _log(db, user_id).where(filter=FieldFilter("timestamp", "<=", cleared_at))
-    oldest = cleared.order_by("timestamp").limit(_DELETED_AT_ONCE).select([])
-    deleted = 0
-    while found := list(oldest.stream()):
-        batch = db.batch()
-        for each in found:
-            batch.delete(each.reference)
-        batch.commit()
-        deleted += len(found)
-    return deleted
+    return delete_all(db, cleared.order_by("timestamp"))
 
 
 def _has_account(db: "Client", user_id: str) -> bool:

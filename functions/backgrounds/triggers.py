@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from contracts.background import MAX_SIZE_BYTES, file_name, is_allowed_name
+from contracts.background import MAX_SIZE_BYTES, file_name, is_allowed_name, library_objects
 from gcp.trigger import (
     Fields,
     StoredObject,
@@ -53,7 +53,7 @@ def on_background_deleted(source: StoredObject) -> None:
 @trigger_written("backgrounds/{backgroundId}")
 def on_background_written(params: Mapping[str, str], before: Fields | None, after: Fields | None) -> None:
     """What the document no longer names is listed for deletion and not deleted: a job may still need the copy."""
-    left = sorted(_objects(before) - _objects(after))
+    left = sorted(library_objects(before) - library_objects(after))
     if not left:
         return
     # Deferred: most writes leave nothing behind.
@@ -75,8 +75,3 @@ def on_background_written(params: Mapping[str, str], before: Fields | None, afte
             now=datetime.now(UTC),
         ),
     )
-
-
-def _objects(fields: Fields | None) -> set[str]:
-    named = [(fields or {}).get("objectName"), (fields or {}).get("thumbnailObject")]
-    return {name for name in named if name}

@@ -1,7 +1,8 @@
 """The process in which uploads are decoded: `python -P -m characters.decoding`, started anew for each request.
 
 Decoders are written in C and are fed by strangers. What goes wrong in here ends this process and nothing else: it has
-no secrets in its environment, little memory and time, and can open neither a file nor a socket.
+no secrets in its environment, little memory and time, can open neither a file nor a socket, and fills no file without
+end: its standard output and error are files, so that a limit of the kernel's bounds what its parent reads.
 
 On standard input and output stand frames: four bytes with the length of a JSON header (big endian), the header, then
 as many bytes as its `sizeBytes` says. In: `kind` is "recording" or "picture". Out, one for each frame in, in order:
@@ -24,6 +25,10 @@ WALL_SECONDS = 40
 # The libraries alone take 210 MB of addresses. The largest picture takes most as a WebP with transparency, which is
 # decoded in several buffers of four bytes a pixel: 24 million pixels pass, 28 million do not (tried, pillow 12.3).
 ADDRESS_SPACE_BYTES = 704 * 1024 * 1024
+
+# On standard output and on standard error each. Ten pictures of 1080 x 1440 with transparency that PNG cannot
+# compress are 60 MiB.
+OUTPUT_BYTES = 64 * 1024 * 1024
 
 # What the libraries import when they first meet a file that needs it, which then is too late.
 _LOADED_LATE = ("av.subtitles.stream", "PIL.ImagePalette", "PIL.MpoImagePlugin", "PIL.TiffImagePlugin", "mmap")
@@ -70,7 +75,7 @@ def decode(kind: str, content: bytes) -> bytes:
 
 
 def limit_process() -> None:
-    """The process can do no more than compute for a while: no new file, socket, core dump, and little memory."""
+    """The process can do no more than compute for a while: no new file, socket, core dump, little output and memory."""
     # Every module that decoding needs is loaded before files can no longer be opened.
     for name in ("characters.clip", "characters.picture", *_LOADED_LATE):
         importlib.import_module(name)
@@ -78,7 +83,7 @@ def limit_process() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (OUTPUT_BYTES, OUTPUT_BYTES))
     # A descriptor's number is less than the limit. The three standard ones stay open; closing one gives no room.
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
     # Ends this process even when its parent died and cannot.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -18,14 +18,23 @@ from characters.character import (
     require_visible,
 )
 from characters.limits import MAX_PICTURES
+from characters.stars import find_stars, list_favorites, set_star
+from characters.store import (
+    change_character,
+    find_character,
+    list_characters_of,
+    list_public_characters,
+    remove_character,
+    write_new_character,
+)
+from characters.uploads import Stored, Uploads, decode_uploads, find_recording, require_one_recording, store_uploads
+from gcp.clients import firestore, media_bucket
 from gcp.endpoint import Call, endpoint
 from gcp.errors import Forbidden, NotFound, ValidationFailed
+from gcp.idempotency import begin, given_back_unless_made, key_of
 from gcp.models import Answer, NoBody, WithHeaders
 from gcp.page import Page, PageRequest, limit_parameter, page_limit, page_parameters, page_request, paged
 from gcp.settings import settings
-
-if TYPE_CHECKING:
-    from characters.uploads import Stored, Uploads
 
 
 class CharactersCombined(BaseModel):
@@ -52,27 +61,18 @@ class CharacterStarred(Answer):
 @endpoint(answer=list[CharacterAnswer], query=page_parameters(), refuses=(ValidationFailed,))
 def list_characters(call: Call[NoBody]) -> WithHeaders:
     """GET /api/characters, anyone: the public characters, newest first."""
-    from characters.store import list_public_characters
-    from gcp.clients import firestore
-
     return _page(call, list_public_characters(firestore(), page_request(call.query)), _stars(call))
 
 
 @endpoint(answer=list[CharacterAnswer], query=page_parameters(), refuses=(ValidationFailed,))
 def list_my_characters(call: Call[NoBody]) -> WithHeaders:
     """GET /api/my-characters, the user: the caller's own, newest first."""
-    from characters.store import list_characters_of
-    from gcp.clients import firestore
-
     return _page(call, list_characters_of(firestore(), call.caller.id, page_request(call.query)), _stars(call))
 
 
 @endpoint(answer=list[CharacterAnswer], query=page_parameters(), refuses=(ValidationFailed,))
 def list_my_favorites(call: Call[NoBody]) -> WithHeaders:
     """GET /api/my-favorites, the user: the characters that the caller starred, the last one starred first."""
-    from characters.stars import list_favorites
-    from gcp.clients import firestore
-
     stars = _stars(call)
     return _page(call, list_favorites(firestore(), call.caller.id, stars, page_request(call.query)), stars)
 
@@ -80,10 +80,6 @@ def list_my_favorites(call: Call[NoBody]) -> WithHeaders:
 @endpoint(answer=CharactersCombined, query=(limit_parameter(),), refuses=(ValidationFailed,))
 def list_characters_combined(call: Call[NoBody]) -> CharactersCombined:
     """GET /api/characters-combined, the user: the first page of each of the three lists."""
-    from characters.stars import list_favorites
-    from characters.store import list_characters_of, list_public_characters
-    from gcp.clients import firestore
-
     db, user_id, stars = firestore(), call.caller.id, _stars(call)
     page = PageRequest(page_limit(call.query))
     return CharactersCombined(
@@ -96,9 +92,6 @@ def list_characters_combined(call: Call[NoBody]) -> CharactersCombined:
 @endpoint(answer=CharacterAnswer, refuses=(NotFound,))
 def get_character(call: Call[NoBody]) -> CharacterAnswer:
     """GET /api/characters/{characterId}, anyone who may see it: one character."""
-    from characters.store import find_character
-    from gcp.clients import firestore
-
     viewer_id = call.user.id if call.user else None
     return _answer(call, require_visible(find_character(firestore(), call.path["characterId"]), viewer_id))
 
@@ -109,10 +102,6 @@ def create_character(call: Call[CharacterForm]) -> CharacterAnswer:
 
     404 when the Idempotency-Key's character is deleted since.
     """
-    from characters.store import find_character, write_new_character
-    from gcp.clients import firestore
-    from gcp.idempotency import begin, given_back_unless_made, key_of
-
     db = firestore()
     key = key_of(db, call, "create_character")
     attempt = begin(db, key, now=datetime.now(UTC))
@@ -126,8 +115,6 @@ def create_character(call: Call[CharacterForm]) -> CharacterAnswer:
 
 def _made(call: Call[CharacterForm], character_id: str) -> Character:
     """A character of the form, whose files are in the bucket."""
-    from characters.uploads import Uploads, require_one_recording
-
     form = call.body
     recording = require_one_recording(call.files)
     uploads = Uploads(recording=recording, pictures=call.files.get("imageFiles", ()), pictures_field="imageFiles")
@@ -156,10 +143,6 @@ def _made(call: Call[CharacterForm], character_id: str) -> Character:
 @endpoint(body=CharacterChanges, answer=CharacterAnswer, refuses=(Forbidden, NotFound))
 def update_character(call: Call[CharacterChanges]) -> CharacterAnswer:
     """PUT /api/characters/{characterId}, its owner: the changed character."""
-    from characters.store import change_character, find_character
-    from characters.uploads import Uploads, find_recording
-    from gcp.clients import firestore
-
     uploads = Uploads(
         recording=find_recording(call.files),
         pictures=call.files.get("newImageFiles", ()),
@@ -184,9 +167,6 @@ def update_character(call: Call[CharacterChanges]) -> CharacterAnswer:
 @endpoint(answer=CharacterDeleted, refuses=(Forbidden, NotFound))
 def delete_character(call: Call[NoBody]) -> CharacterDeleted:
     """DELETE /api/characters/{characterId}, its owner: gone; older videos and running ones stay."""
-    from characters.store import remove_character
-    from gcp.clients import firestore
-
     character = remove_character(firestore(), call.path["characterId"], call.caller.id, now=datetime.now(UTC))
     return CharacterDeleted(
         message=f"Character '{character.id}' deleted successfully", deleted_files=character.object_names
@@ -209,9 +189,6 @@ def unstar_character(call: Call[NoBody]) -> CharacterStarred:
 
 
 def _set_star(call: Call[NoBody], *, is_starred: bool) -> CharacterStarred:
-    from characters.stars import set_star
-    from gcp.clients import firestore
-
     character_id = call.path["characterId"]
     count = set_star(firestore(), call.caller.id, character_id, is_starred=is_starred, now=datetime.now(UTC))
     return CharacterStarred(
@@ -222,15 +199,10 @@ def _set_star(call: Call[NoBody], *, is_starred: bool) -> CharacterStarred:
     )
 
 
-def _store(call: Call[Any], uploads: "Uploads", ref_text: str | None) -> "Stored":
-    from characters.uploads import Stored, decode_uploads, store_uploads
-
+def _store(call: Call[Any], uploads: Uploads, ref_text: str | None) -> Stored:
     if not uploads.items:
         return Stored(None, ())
     decoded = decode_uploads(uploads)
-    # Deferred: nothing is written for uploads that are refused.
-    from gcp.clients import media_bucket
-
     return store_uploads(media_bucket(), owner_id=call.caller.id, decoded=decoded, ref_text=ref_text or "")
 
 
@@ -238,9 +210,6 @@ def _stars(call: Call[Any]) -> Mapping[str, datetime]:
     """When the caller starred which character: one read; nobody starred none."""
     if call.user is None:
         return {}
-    from characters.stars import find_stars
-    from gcp.clients import firestore
-
     return find_stars(firestore(), call.user.id)
 
 

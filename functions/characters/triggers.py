@@ -5,7 +5,7 @@ delivered twice or late adds none.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from gcp.trigger import Fields, trigger_written_at
 
@@ -22,7 +22,7 @@ def on_character_written(
     if written is None or (before and after and before.get("updatedAt") == after.get("updatedAt")):
         return
     # Deferred: discovery imports every trigger, and most events are stars and end above.
-    from activities.activity import Activity, ActivityType, record_activity
+    from activities.activity import Activity, ActivityType, record_activity, repeated_cause
     from characters.character import Character
     from gcp.clients import firestore
 
@@ -32,7 +32,7 @@ def on_character_written(
         type_, verb, timestamp = ActivityType.CHARACTER_DELETED, "deleted", written_at
     elif before is not None:
         type_, verb, timestamp = ActivityType.CHARACTER_UPDATED, "updated", character.updated_at
-        cause = f"{character.id}_{_microseconds(timestamp)}"
+        cause = repeated_cause(character.id, timestamp)
     activity = Activity(
         type=type_,
         message=f"Character '{character.display_name}' {verb}",
@@ -67,7 +67,7 @@ def on_stars_written(
 
 
 def _log_star(user_id: str, character_id: str, type_: str, starred_at: datetime, timestamp: datetime) -> None:
-    from activities.activity import Activity, ActivityType, record_activity
+    from activities.activity import Activity, ActivityType, record_activity, repeated_cause
     from characters.store import find_character
     from gcp.clients import firestore
 
@@ -80,9 +80,4 @@ def _log_star(user_id: str, character_id: str, type_: str, starred_at: datetime,
     activity = Activity(
         type=ActivityType(type_), message=f"Character{name} {verb}", timestamp=timestamp, character_id=character_id
     )
-    record_activity(db, user_id, f"{character_id}_{_microseconds(starred_at)}", activity)
-
-
-def _microseconds(moment: datetime) -> int:
-    """Microseconds since 1970, which is how exactly Firestore keeps a moment."""
-    return int(moment.astimezone(UTC).timestamp()) * 1_000_000 + moment.microsecond
+    record_activity(db, user_id, repeated_cause(character_id, starred_at), activity)

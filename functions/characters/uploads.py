@@ -1,18 +1,20 @@
 """The files of a form: checked, decoded in a process of their own, written to the bucket under new names."""
 
 import io
+import itertools
 import math
 import os
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from characters.character import Recording
-from characters.decoding import WALL_SECONDS, pack_frame, read_frames
+from characters.decoding import WALL_SECONDS, Frame, pack_frame, read_frames
 from characters.limits import MAX_PICTURE_BYTES, MAX_RECORDING_BYTES, MIB
 from contracts import log
 from contracts.media_paths import picture_object, recording_object
@@ -26,6 +28,7 @@ _FUNCTIONS_DIR = Path(__file__).resolve().parent.parent
 _PASSED_ON = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONUSERBASE")
 # -P: what lies beside the module does not take the place of the standard library's.
 _ARGV = ("-P", "-m", "characters.decoding")
+_TRACEBACK_BYTES = 10_000
 _UNFINISHED = "The file cannot be decoded within the limits of time and memory."
 
 
@@ -86,7 +89,7 @@ def decode_uploads(uploads: Uploads) -> Decoded:
     if not uploads.items:
         return Decoded(None, ())
     _raise_refusals([_size_refusal(place, kind, content) for place, kind, content in uploads.items])
-    frames = list(read_frames(io.BytesIO(_run_decoder(uploads))))
+    frames = _run_decoder(uploads)
     # The decoder ended at the first file that it gave no answer for; those after it were not looked at.
     answers = frames if len(frames) == len(uploads.items) else [*frames, ({"refusal": _UNFINISHED}, b"")]
     _raise_refusals(
@@ -135,8 +138,8 @@ def _write(bucket: "Bucket", name: str, content: bytes, content_type: str) -> No
         raise Unavailable("The media storage does not answer; try again.") from error
 
 
-def _run_decoder(uploads: Uploads) -> bytes:
-    """The frames that the decoding process wrote before it ended, for whatever reason."""
+def _run_decoder(uploads: Uploads) -> list[Frame]:
+    """The answers that the decoding process wrote before it ended, for whatever reason; at most one to each file."""
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     search_path = [str(_FUNCTIONS_DIR), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     environment["PYTHONPATH"] = os.pathsep.join(search_path)
@@ -144,18 +147,30 @@ def _run_decoder(uploads: Uploads) -> bytes:
     environment["OPENBLAS_NUM_THREADS"] = "1"
     argv = [sys.executable, *_ARGV]
     request = b"".join(pack_frame({"kind": kind}, content) for _, kind, content in uploads.items)
-    try:
-        ended = subprocess.run(
-            argv, input=request, capture_output=True, env=environment, timeout=WALL_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        log.warning("decoder_timed_out", timeout_seconds=WALL_SECONDS, uploads=len(uploads.items))
-        return error.stdout or b""
-    if ended.returncode != 0:
-        # The last line of a traceback, up to the class: the message may quote the file.
-        reason = ended.stderr.decode(errors="replace").strip().rpartition("\n")[2].partition(":")[0]
-        log.warning("decoder_failed", exit_code=ended.returncode, reason=reason[:100], uploads=len(uploads.items))
-    return ended.stdout
+    # Files and no pipes, whose reader would take in whatever a decoder gone wrong writes.
+    with tempfile.TemporaryFile() as answers, tempfile.TemporaryFile() as errors:
+        try:
+            ended = subprocess.run(
+                argv, input=request, stdout=answers, stderr=errors, env=environment, timeout=WALL_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            log.warning("decoder_timed_out", timeout_seconds=WALL_SECONDS, uploads=len(uploads.items))
+        else:
+            if ended.returncode != 0:
+                log.warning(
+                    "decoder_failed",
+                    exit_code=ended.returncode,
+                    reason=_class_of_error(errors),
+                    uploads=len(uploads.items),
+                )
+        answers.seek(0)
+        return list(itertools.islice(read_frames(answers), len(uploads.items)))
+
+
+def _class_of_error(errors: BinaryIO) -> str:
+    """The last line of a traceback, up to the class: the message may quote the file."""
+    errors.seek(max(0, errors.seek(0, io.SEEK_END) - _TRACEBACK_BYTES))
+    return errors.read().decode(errors="replace").strip().rpartition("\n")[2].partition(":")[0][:100]
 
 
 def _size_refusal(place: tuple[str | int, ...], kind: str, content: bytes) -> Detail | None:

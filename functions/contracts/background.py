@@ -79,6 +79,12 @@ def background_id(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
+def library_objects(stored: Mapping[str, Any] | None) -> set[str]:
+    """The objects of our own making that the document names."""
+    named = [(stored or {}).get("objectName"), (stored or {}).get("thumbnailObject")]
+    return {name for name in named if name}
+
+
 def is_news(stored: Mapping[str, Any] | None, source_generation: int) -> bool:
     """Whether the document does not yet tell of this generation, nor of a later one."""
     return stored is None or stored["sourceGeneration"] < source_generation

@@ -61,6 +61,15 @@ def render_prefixes(owner_id: str) -> tuple[str, str]:
     return f"lines/{owner_id}/", f"videos/{owner_id}/"
 
 
+def is_line(object_name: str) -> bool:
+    return object_name.startswith("lines/")
+
+
+def is_rendered(object_name: str) -> bool:
+    """Whether a render made the object, so that scripts name it and not characters."""
+    return object_name.startswith(("lines/", "videos/"))
+
+
 def background_object(name: str) -> str:
     """Where an admin puts a background video. The only objects whose names people choose, and may overwrite."""
     return f"backgrounds/{name}"

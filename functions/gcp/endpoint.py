@@ -19,17 +19,10 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from contracts import log
+from contracts.environment import ConfigurationError
 from gcp.cors import cors_headers, preflight_headers
 from gcp.deployment import REGION
-from gcp.errors import (
-    ApiError,
-    BodyTooLarge,
-    Detail,
-    MethodNotAllowed,
-    NotFound,
-    Unavailable,
-    ValidationFailed,
-)
+from gcp.errors import ApiError, BodyTooLarge, Detail, MethodNotAllowed, NotFound, Unavailable, ValidationFailed
 from gcp.models import Form, NoBody, QueryParameter, WithHeaders
 from gcp.settings import settings
 from routes import NOT_FOUND_FUNCTION, Access, Memory, Route, route_of, siblings
@@ -148,6 +141,8 @@ def handle(request: Request, named: Route | None) -> Response:
         refusal = _refusal_of(error)
         if refusal is None:
             fields |= {"code": "INTERNAL", "error": type(error).__name__, "at": log.frames_of(error)}
+            if isinstance(error, ConfigurationError):
+                fields["reason"] = str(error)  # the name of a variable, and never what is in it
             response = _internal_error(request_id)
         else:
             fields["code"] = refusal.code
@@ -171,10 +166,12 @@ def _refusal_of(error: Exception) -> ApiError | None:
         return BodyTooLarge("The form has too many parts or too long text fields.")
     if isinstance(error, HTTPException):
         return ValidationFailed([{"loc": ["body"], "msg": "The request cannot be read.", "type": "value_error"}])
-    # Deferred: whoever got one of these errors has the package already.
+    # Deferred: whoever got one of these errors has the packages already.
     from google.api_core import exceptions as google
+    from google.auth.exceptions import RefreshError, TransportError
 
-    if isinstance(error, google.RetryError | google.ServerError | google.Aborted | google.TooManyRequests):
+    outages = google.RetryError | google.ServerError | google.Aborted | google.TooManyRequests
+    if isinstance(error, outages | TransportError | RefreshError):
         return Unavailable("A service that we depend on does not answer; try again.")
     return None
 

@@ -9,6 +9,7 @@ says where in this list to begin.
 
 import base64
 import binascii
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,7 @@ _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,100}")
 _MAX_TOKEN_LENGTH = 500
 # Firestore refuses some ids (".", "__x__") with an error of its own.
 _DOCUMENT_ID = re.compile(r"(?!\.|__)[A-Za-z0-9_.\-]{1,200}")
+_PLAIN = re.compile(r"(?!__)[A-Za-z0-9_-]{1,150}")
 
 
 class Page(NamedTuple, Generic[Item]):
@@ -105,6 +107,11 @@ def page_token(moment: datetime, document_id: str) -> str:
     # Firestore keeps microseconds, and so does isoformat.
     content = json.dumps([moment.astimezone(UTC).isoformat(), document_id], separators=(",", ":"))
     return base64.urlsafe_b64encode(content.encode()).rstrip(b"=").decode()
+
+
+def plain_id(text: str) -> str:
+    """The text as part of the id of a document that is listed: as it is, or its hash where an admin typed freely."""
+    return text if _PLAIN.fullmatch(text) else hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def paged(content: Any, next_token: str | None) -> WithHeaders:

@@ -140,7 +140,8 @@ def _scheduled(schedule: str, handler: Callable[[], None]) -> Any:
 
     function.__name__ = handler.__name__
     function.__doc__ = handler.__doc__
-    options = _OPTIONS | {"concurrency": 1, "memory": MemoryOption.MB_512, "timeout_sec": 300}
+    # A third of a CPU: one run at a time, which waits more than it works (docs/costs.md).
+    options = _OPTIONS | {"concurrency": 1, "cpu": "gcf_gen1", "memory": MemoryOption.MB_512, "timeout_sec": 300}
     return scheduler_fn.on_schedule(schedule=schedule, **options)(function)
 
 

@@ -11,7 +11,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Outcome(Generic[Answer]):
-    """How a question went. Exactly one of answer and error is there; a TimeoutError stands for no answer yet."""
+    """How a question went: its answer unless there is an error, of which a TimeoutError stands for no answer yet."""
 
     answer: Answer | None
     error: Exception | None

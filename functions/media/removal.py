@@ -20,9 +20,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from contracts import log
-from contracts.media_paths import video_prefix
+from contracts.media_deletion import PATIENCE, MediaDeletion
+from contracts.media_paths import is_line, is_rendered, video_prefix
 from contracts.video_job import JobStatus
-from media.deletions import PATIENCE, MediaDeletion, deletion_reference
+from media.deletions import deletion_reference
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client, CollectionReference, Query
@@ -123,11 +124,11 @@ def needed_by_jobs(db: "Client", object_names: Sequence[str]) -> dict[str, str]:
 
 
 def _remove_unneeded(db: "Client", bucket: "Bucket", deletion_id: str, deletion: MediaDeletion) -> _Looked:
-    waiting = needed_by_jobs(db, [name for name in deletion.object_names if not _is_made(name)])
-    lines = [name for name in deletion.object_names if name.startswith("lines/")]
+    waiting = needed_by_jobs(db, [name for name in deletion.object_names if not is_rendered(name)])
+    lines = [name for name in deletion.object_names if is_line(name)]
     unfinished = _unfinished_jobs(db, deletion.owner_id) if lines else []
     waiting |= dict.fromkeys(lines, unfinished[0]) if unfinished else {}
-    made = [name for name in deletion.object_names if _is_made(name) and name not in waiting]
+    made = [name for name in deletion.object_names if is_rendered(name) and name not in waiting]
     named = _naming(_scripts_of(db, deletion.owner_id), made)
     remove_objects(bucket, (name for name in deletion.object_names if name not in waiting and name not in named))
     jobs = {*waiting.values(), *unfinished, *_remove_videos(db, bucket, deletion_id, deletion)}
@@ -170,11 +171,6 @@ def list_pages(bucket: "Bucket", prefix: str) -> Iterator[list[str]]:
     )
     for page in found.pages:
         yield [blob.name for blob in page]
-
-
-def _is_made(object_name: str) -> bool:
-    """Whether a render made the object, so that scripts name it and not characters."""
-    return object_name.startswith(("lines/", "videos/"))
 
 
 def _scripts_of(db: "Client", owner_id: str) -> "Query":

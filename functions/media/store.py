@@ -58,25 +58,34 @@ def read_picture(bucket: "Bucket", object_name: str) -> Iterator[bytes]:
 
 
 def download_address(settings: Settings, object_name: str, content_type: str) -> str:
-    """Where a browser loads the object by itself, for six hours. Type and disposition are ours, not the object's."""
+    """Where a browser loads the object by itself, for six hours. Type and disposition are ours, not the object's.
+
+    Raises Unavailable when nothing signs.
+    """
     disposition = f'inline; filename="{object_name.rpartition("/")[2]}"'
     emulator = settings.get("STORAGE_EMULATOR_HOST")
     if emulator:
         # The emulator checks no signatures, and the client that makes them is slow to import.
         ours = urlencode({"response-content-type": content_type, "response-content-disposition": disposition})
         return f"{emulator.rstrip('/')}/{settings.require('MEDIA_BUCKET')}/{quote(object_name)}?{ours}"
-    address: str = (
-        media_bucket()
-        .blob(object_name)
-        .generate_signed_url(
-            version="v4",
-            expiration=ADDRESS_LIFETIME,
-            method="GET",
-            response_type=content_type,
-            response_disposition=disposition,
-            **_signer(),
+    # Deferred: only signing needs credentials.
+    from google.auth.exceptions import GoogleAuthError
+
+    try:
+        address: str = (
+            media_bucket()
+            .blob(object_name)
+            .generate_signed_url(
+                version="v4",
+                expiration=ADDRESS_LIFETIME,
+                method="GET",
+                response_type=content_type,
+                response_disposition=disposition,
+                **_signer(),
+            )
         )
-    )
+    except GoogleAuthError as error:
+        raise Unavailable("The media storage does not answer; try again.") from error
     return address
 
 
@@ -85,19 +94,15 @@ def _signer() -> dict[str, Any]:
 
     Functions have no key; their service account needs roles/iam.serviceAccountTokenCreator on itself.
     """
-    # Deferred: only signing needs credentials.
+    # Deferred, as above.
     from google.auth.credentials import Signing
-    from google.auth.exceptions import GoogleAuthError
     from google.auth.transport.requests import Request
 
     credentials = _credentials()
     if isinstance(credentials, Signing):
         return {"credentials": credentials}
-    try:
-        if not credentials.valid:
-            credentials.refresh(Request())
-    except GoogleAuthError as error:
-        raise Unavailable("The media storage does not answer; try again.") from error
+    if not credentials.valid:
+        credentials.refresh(Request())
     return {"service_account_email": credentials.service_account_email, "access_token": credentials.token}
 
 

@@ -82,7 +82,9 @@ def update_dialogue(
     def update(transaction: "Transaction") -> Script:
         before = find_own_script(db, script_id, owner_id, transaction=transaction)
         script = before.with_dialogue(lines, now)
-        unfinished = _unfinished_job(db, script, transaction)
+        # Clients also send what they got back unchanged, which is no edit that the job should tell of.
+        is_edited = script.dialogue != before.dialogue
+        unfinished = _unfinished_job(db, script, transaction) if is_edited else None
         fields = {
             "dialogue": [line.to_document() for line in script.dialogue],
             "mediaObjects": list(script.media_objects),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from gcp.page import plain_id
 from gcp.text import has_controls
 from gcp.transactions import transact
 from tokens.balance import balance_problem, is_whole_number, shown
@@ -18,12 +19,10 @@ if TYPE_CHECKING:
 
 MAX_DELTA = 1_000_000
 MAX_REASON_LENGTH = 500
-# Ids of documents have at most 1,500 bytes, and an activity's is longer than its adjustment's.
-_MAX_ID_LENGTH = 300
 Outcome = Literal["nothing", "applied", "refused"]
 
 
-def adjustment_problem(adjustment_id: str, fields: Mapping[str, object]) -> str | None:
+def adjustment_problem(fields: Mapping[str, object]) -> str | None:
     """Why this is no adjustment; None when it is one."""
     delta, reason = fields.get("delta"), fields.get("reason")
     if not is_whole_number(delta) or delta == 0 or abs(delta) > MAX_DELTA:
@@ -32,8 +31,6 @@ def adjustment_problem(adjustment_id: str, fields: Mapping[str, object]) -> str 
         return f"reason is a text of 1 to {MAX_REASON_LENGTH} characters; the user reads it"
     if has_controls(reason):
         return "reason is one line"
-    if len(adjustment_id) > _MAX_ID_LENGTH:
-        return f"the document's id has at most {_MAX_ID_LENGTH} characters"
     return None
 
 
@@ -54,10 +51,10 @@ def apply_adjustment(db: "Client", user_id: str, adjustment_id: str, now: dateti
         fields = adjustment_reference.get(transaction=transaction).to_dict()
         if fields is None or fields.get("status") in {"applied", "refused"}:
             return "nothing"
-        problem = adjustment_problem(adjustment_id, fields)
+        problem = adjustment_problem(fields)
         if problem:
             return refuse(transaction, problem)
-        entry_at = entry_reference(db, user_id, f"adjustment_{adjustment_id}")
+        entry_at = entry_reference(db, user_id, f"adjustment_{plain_id(adjustment_id)}")
         if entry_at.get(transaction=transaction).exists:
             return refuse(transaction, "an adjustment of this id is in the ledger already")
         user_fields = user_reference.get(transaction=transaction).to_dict()

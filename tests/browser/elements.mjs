@@ -2,27 +2,12 @@
 
    node elements.mjs CHROMIUM PAGE_URL '{"img": url, "audio": url, "video": url}'
    Prints what was measured as JSON. */
-import { chromium } from "playwright-core";
+import { launch } from "./launch.mjs";
 
 const [executablePath, pageUrl, urls] = process.argv.slice(2);
 const media = JSON.parse(urls);
 
-const browser = await chromium.launch({
-  executablePath,
-  headless: true,
-  // Playwright gives it a fresh profile, switches off updates and background traffic, and ends it with this process.
-  args: [
-    "--no-sandbox", // machines that run tests as root, in containers
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-  ],
-});
+const browser = await launch(executablePath);
 try {
   const page = await browser.newPage();
   await page.goto(pageUrl);

@@ -10,6 +10,7 @@ import pytest
 
 from contracts.background import BackgroundTask, BackgroundVideo
 from contracts.job_snapshot import JobSnapshot, Line, line_digest, line_seed
+from contracts.media_deletion import MediaDeletion
 from contracts.media_paths import (
     api_path,
     background_copy_object,
@@ -34,6 +35,7 @@ MODELS: dict[str, type[Message]] = {
     "background_task": BackgroundTask,
     "background_video": BackgroundVideo,
     "runner_report": RunnerReport,
+    "media_deletion": MediaDeletion,
 }
 CONTRACTS = sorted((ROOT / "functions" / "contracts").glob("*.py"))
 

@@ -2,16 +2,14 @@
 
 import http.server
 import json
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from local.addresses import ROOT
 from local.cloud import LocalCloud
-from local.toolchain import find_chromium, find_node
+from tests.browser.chromium import seen_by_chromium
 from tests.end_to_end.client import Cast
 
 LINES = ((0, "Good evening, Ben. Did my radio arrive?"), (1, "It did, and it plays jazz."))
@@ -45,13 +43,7 @@ def other_origin() -> Iterator[str]:
 
 def measured(page_url: str, **urls: str) -> dict[str, dict[str, float]]:
     """What Chromium says of the media at these addresses, each loaded, played, and sought to 80 percent."""
-    chromium, node = find_chromium(), find_node(ROOT / ".venv")
-    assert chromium, "this test needs a browser: run make setup, or install Chromium (Debian: apt-get install chromium)"
-    assert node, "this test needs Node: run make setup"
-    argv = [str(node), str(ROOT / "tests/browser/elements.mjs"), str(chromium), page_url, json.dumps(urls)]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=150)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, dict[str, float]] = json.loads(done.stdout)
+    found: dict[str, dict[str, float]] = seen_by_chromium("elements.mjs", page_url, json.dumps(urls))
     return found
 
 

@@ -57,6 +57,13 @@ def test_the_minute_function_runs_every_minute(manifest: dict[str, Any]) -> None
     assert manifest["endpoints"]["repair_video_jobs"]["scheduleTrigger"]["schedule"] == "* * * * *"
 
 
+def test_functions_that_wait_take_no_whole_cpu(manifest: dict[str, Any]) -> None:
+    scheduled = [each for each in manifest["endpoints"].values() if "scheduleTrigger" in each]
+
+    assert len(scheduled) == 3
+    assert {(each["cpu"], each["concurrency"]) for each in scheduled} == {("gcf_gen1", 1)}
+
+
 def test_every_function_names_its_region_memory_and_service_account(manifest: dict[str, Any]) -> None:
     lacking = [
         name

@@ -18,7 +18,7 @@ from gcp.models import Form, NoBody
 from local.addresses import ROOT
 from local.examples import EXAMPLES
 from local.openapi import openapi_document
-from local.openapi_errors import error_codes
+from local.openapi_errors import error_codes, error_example
 from routes import ROUTES
 
 
@@ -129,6 +129,16 @@ def test_every_error_code_has_an_example(document: dict[str, Any], code: str) ->
     ]
 
     assert {each["error"]["code"] for each in shown} == {code}
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["ADDRESS_TAKEN", "FORBIDDEN", "INTERNAL", "NOT_FOUND", "UNAVAILABLE", "WRITER_FAILED", "WRONG_CREDENTIALS"],
+)
+def test_the_example_of_a_refusal_is_what_the_code_says(code: str) -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "functions").glob("*/*.py"))
+
+    assert f'"{error_example(code)["detail"]}"' in sources
 
 
 def test_every_path_parameter_has_a_pattern_that_its_example_fits(operations: dict[str, dict[str, Any]]) -> None:

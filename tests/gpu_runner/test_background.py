@@ -10,6 +10,7 @@ from google.cloud.firestore import Client
 from google.cloud.storage import Bucket
 
 from contracts.background import BackgroundTask, BackgroundVideo, background_id
+from contracts.media_deletion import MediaDeletion
 from gpu_runner.background import Backgrounds
 from gpu_runner.media_store import MediaStore
 from tests.functions.killed import empty_database, everything, killed_after
@@ -115,6 +116,9 @@ def test_a_file_that_is_deleted_or_replaced_while_it_is_looked_at_is_not_listed(
     assert Backgrounds(db, Meanwhile(bucket), tmp_path).take_in(task) == "known"
 
     assert db.document("backgrounds", background_id("sea.mp4")).get().to_dict() == told
+    # What came too late is in the bucket already, and named by nothing else.
+    (deletion,) = [MediaDeletion.model_validate(each.to_dict()) for each in db.collection("mediaDeletions").stream()]
+    assert {*deletion.object_names, SEA} == {blob.name for blob in bucket.list_blobs()}
 
 
 def test_two_deliveries_at_once_list_the_file_once(db: Client, library: Backgrounds, put: PutFile) -> None:
@@ -128,6 +132,7 @@ def test_two_deliveries_at_once_list_the_file_once(db: Client, library: Backgrou
 
     assert sorted(outcomes) == ["known", "listed"]
     assert document(db).status == "listed"
+    assert list(db.collection("mediaDeletions").stream()) == []
 
 
 def test_whatever_is_killed_half_way_is_made_up_for_by_the_next_delivery(

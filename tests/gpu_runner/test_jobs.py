@@ -7,6 +7,7 @@ from google.auth.exceptions import RefreshError
 from google.cloud.firestore import Client
 from pydantic import ValidationError
 
+from contracts.media_deletion import PATIENCE, MediaDeletion
 from contracts.video_job import LEASE, MAX_ATTEMPTS, JobStatus, StepName, StepStatus, VideoFile, VideoJob
 from gpu_runner.errors import HopelessError, LeaseLostError, TransientError
 from gpu_runner.jobs import Busy, Ended, Jobs
@@ -112,6 +113,54 @@ def test_a_job_whose_script_was_deleted_ends_cancelled(db: Client) -> None:
 
     assert status is JobStatus.CANCELLED
     assert stored_job(db, job.job_id).video is None
+
+
+def listed_for_deletion(db: Client) -> list[MediaDeletion]:
+    return [MediaDeletion.model_validate(each.to_dict()) for each in db.collection("mediaDeletions").stream()]
+
+
+def test_lines_that_a_render_replaces_and_lines_that_were_edited_meanwhile_are_listed_for_deletion(db: Client) -> None:
+    job = write_job(db)
+    jobs = jobs_at(db, NOW)
+    claim = claimed(jobs, job)
+    dialogue = [
+        {"speaker": "a", "text": "Hello there, my friend.", "audioObject": "lines/user1/old.wav"},
+        {"speaker": "b", "text": "An edited line.", "audioObject": "lines/user1/kept.wav"},
+    ]
+    before = ["lines/user1/old.wav", "lines/user1/kept.wav", "videos/user1/before_1.mp4"]
+    db.document("scripts", "script1").update({"dialogue": dialogue, "mediaObjects": before})
+    audio = {("a", "Hello there, my friend."): "lines/user1/new.wav", ("b", "Its old text."): "lines/user1/edited.wav"}
+
+    jobs.complete(claim, steps=claim.steps, video=VIDEO, encoder="libx264", audio_objects=audio)
+
+    (deletion,) = listed_for_deletion(db)
+    # The older video stays: its job still shows it.
+    assert deletion.object_names == ("lines/user1/edited.wav", "lines/user1/old.wav")
+    assert (deletion.owner_id, deletion.check_at) == ("user1", NOW + PATIENCE)
+
+
+def test_the_lines_of_a_script_that_was_deleted_meanwhile_are_listed_for_deletion(db: Client) -> None:
+    job = write_job(db)
+    jobs = jobs_at(db, NOW)
+    claim = claimed(jobs, job)
+    db.document("scripts", "script1").delete()
+    audio = {("a", "Hello there, my friend."): "lines/user1/new.wav"}
+
+    jobs.complete(claim, steps=claim.steps, video=VIDEO, encoder="libx264", audio_objects=audio)
+
+    assert [each.object_names for each in listed_for_deletion(db)] == [("lines/user1/new.wav",)]
+
+
+def test_a_render_of_the_same_lines_lists_nothing_for_deletion(db: Client) -> None:
+    job = write_job(db)
+    jobs = jobs_at(db, NOW)
+    claim = claimed(jobs, job)
+    db.document("scripts", "script1").update({"mediaObjects": ["lines/user1/aa.wav", "videos/user1/before_1.mp4"]})
+    audio = {("a", "Hello there, my friend."): "lines/user1/aa.wav"}
+
+    jobs.complete(claim, steps=claim.steps, video=VIDEO, encoder="libx264", audio_objects=audio)
+
+    assert listed_for_deletion(db) == []
 
 
 def test_a_completed_job_is_not_completed_again(db: Client) -> None:

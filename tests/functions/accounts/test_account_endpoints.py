@@ -1,11 +1,15 @@
 """Signing up, signing in and refreshing, on Google's Auth emulator."""
 
+import json
+import threading
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
 
+from accounts.identity_watch import copy_identities
 from accounts.sessions import issue_session
 from accounts.users import User, find_user
 from gcp.settings import settings
@@ -220,6 +224,70 @@ def test_a_sign_in_ends_that_the_user_was_disabled_at_firebase_auth(
     signed_in = sign_in(call_api)
 
     assert call_api("GET", "/api/me", headers=bearer(signed_in.body["token"])).status == 200
+
+
+def test_a_deleted_user_signs_in_no_more_as_another_of_the_same_id(
+    auth: FirebaseAuth, call_api: CallApi, db: "Client"
+) -> None:
+    signed_up = sign_up(call_api).body
+    user_id = signed_up["user"]["id"]
+    db.document("users", user_id).update({"createdAt": ago(days=1)})
+    auth.delete(user_id)
+    copy_identities(db, datetime.now(UTC))
+    auth.sign_in_with_custom_token(signed_up["firebaseToken"])
+    auth.edit(user_id, email="ann@example.com", password=PASSWORD)
+
+    refused = sign_in(call_api)
+
+    assert (refused.status, code(refused)) == (401, "WRONG_CREDENTIALS")
+    assert stored(db, user_id).identity_disabled
+
+
+def test_a_user_whose_document_an_admin_deleted_comes_back_with_the_ledgers_balance(
+    auth: FirebaseAuth, call_api: CallApi, db: "Client"
+) -> None:
+    assert auth
+    user_id = sign_up(call_api).body["user"]["id"]
+    db.document("users", user_id).delete()
+
+    assert sign_in(call_api).body["user"]["tokens"] == 20
+    assert (stored(db, user_id).ledger_tokens, stored(db, user_id).held) == (20, 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "refusal"),
+    [
+        (400, {"error": {"message": "TOO_MANY_ATTEMPTS_TRY_LATER : Reset the password."}}, (429, "RATE_LIMITED")),
+        (400, {"error": {"message": "OPERATION_NOT_ALLOWED"}}, (503, "UNAVAILABLE")),
+        (200, {"localId": "ann", "mfaPendingCredential": "a second factor is asked for"}, (503, "UNAVAILABLE")),
+    ],
+    ids=["too many", "not configured", "second factor"],
+)
+def test_what_the_emulator_never_says_of_a_sign_in(
+    *,
+    auth: FirebaseAuth,
+    call_api: CallApi,
+    product: pytest.MonkeyPatch,
+    status: int,
+    told: dict[str, Any],
+    refusal: tuple[int, str],
+) -> None:
+    assert auth
+
+    class Google(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(told).encode())
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Google) as google:
+        threading.Thread(target=google.serve_forever, daemon=True).start()
+        product.setenv("FIREBASE_AUTH_EMULATOR_HOST", f"127.0.0.1:{google.server_port}")
+        settings.cache_clear()
+        answer = sign_in(call_api)
+        google.shutdown()
+
+    assert (answer.status, code(answer)) == refusal
 
 
 @pytest.mark.parametrize("operation", ["signup", "login"])

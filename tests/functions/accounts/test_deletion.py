@@ -2,6 +2,8 @@
 
 import functools
 import itertools
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ from contracts.video_job import DEADLINE, JobStatus, VideoFile, VideoJob
 from gcp import clients
 from gcp.errors import Unauthenticated
 from gcp.settings import settings
+from local.addresses import ROOT
 from media.removal import remove_due_media
 from scripts.script import DialogueLine, Script
 from tests.functions.accounts.conftest import FirebaseAuth
@@ -254,6 +257,22 @@ def test_of_the_account_only_its_books_stay(db: "Client", bucket: "Bucket", iden
     assert identities.known == {"bob"}
 
 
+def collections(path: str) -> tuple[str, ...]:
+    return tuple(path.split("/")[::2])
+
+
+def test_every_collection_that_there_is_was_thought_of() -> None:
+    places = (ROOT / "ARCHITECTURE.md").read_text().partition("## Names in Firestore")[2]
+    names = re.findall(r"`([^`]+/[^`]+)`", "".join(re.findall(r"^\| (`.*?) \|", places, re.MULTILINE)))
+    named = {collections(name) for name in names if " " not in name or "{" in name}
+    nobodys = {"backgrounds", "config", "runnerReports"}
+    # Of an address or a user by a hash only, or what the deletion itself works with.
+    left_alone = {"grants", "rateLimits", "mediaDeletions", "accountDeletions"}
+
+    assert len(named) > 15
+    assert named - {(each,) for each in nobodys | left_alone} == {collections(path) for path in world()}
+
+
 def test_the_books_hold_no_personal_data_and_no_promise(db: "Client", bucket: "Bucket", identities: Identities) -> None:
     build(db, bucket)
 
@@ -378,6 +397,28 @@ def test_an_account_whose_sweep_fails_keeps_no_other_from_its_turn(db: "Client",
 
     assert sorted(swept) == ["ann", "bob"]
     assert (fields_of(db, "accountDeletions/ann") or {})["checkAt"] == LATER + timedelta(minutes=10)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        pytest.param(lambda db: db.document("users", "ann").delete(), id="the user deleted"),
+        pytest.param(lambda db: db.document("characters", "by hand").set({"ownerId": "ann"}), id="a character made"),
+        pytest.param(lambda db: db.document("characters", "ada").update({"config": "quiet"}), id="a character damaged"),
+    ],
+)
+def test_what_an_admin_did_by_hand_keeps_no_account_from_going(
+    db: "Client", bucket: "Bucket", identities: Identities, edit: Callable[["Client"], None]
+) -> None:
+    build(db, bucket)
+    request_account_deletion(db, "ann", NOW)
+    edit(db)
+
+    continue_due_account_deletions(db, bucket, remove_identity=identities.remove, now=LATER)
+
+    documents, objects = everything(db, bucket)
+    assert [path for path in documents if path.startswith("characters/")] == ["characters/ben"]
+    assert (set(objects), identities.known) == (NEEDED | BOBS, {"bob"})
 
 
 def test_an_account_that_nobody_deleted_is_not_swept(db: "Client", bucket: "Bucket", identities: Identities) -> None:

@@ -72,7 +72,7 @@ def test_a_grant_tells_no_address(db: "Client") -> None:
 
 
 def test_accounts_of_one_address_that_open_at_once_get_the_tokens_once(db: "Client") -> None:
-    identities = [Identity(f"ann{n}", "Ann", f"ann+{n}@example.com", has_password=True) for n in range(6)]
+    identities = [Identity(f"ann{n}", "Ann", f"ann+{n}@example.com", has_password=True) for n in range(3)]
     start = threading.Barrier(len(identities))
 
     def open_account(identity: Identity) -> None:
@@ -90,13 +90,13 @@ def test_accounts_of_one_address_that_open_at_once_get_the_tokens_once(db: "Clie
 
 
 def test_first_calls_of_one_user_at_once_make_one_account(db: "Client") -> None:
-    start = threading.Barrier(6)
+    start = threading.Barrier(3)
 
     def open_account() -> None:
         start.wait()
         ensure(db)
 
-    threads = [threading.Thread(target=open_account) for _ in range(6)]
+    threads = [threading.Thread(target=open_account) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:

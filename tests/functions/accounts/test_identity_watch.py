@@ -138,6 +138,19 @@ def test_every_user_is_asked_about_however_many_there_are(auth: FirebaseAuth, db
     assert [user for user in users if user.get("identityDisabled") is not True] == []
 
 
+def test_a_document_that_an_admin_damaged_keeps_no_other_user_from_being_watched(
+    auth: FirebaseAuth, ann: GoogleUser, call_api: CallApi, db: "Client"
+) -> None:
+    until = (db.document("users", ann.user_id).get().to_dict() or {})["accessUntil"]
+    # Asked about before Ann.
+    db.document("users", "damaged").set({"name": 5, "accessUntil": until - timedelta(minutes=1)})
+    auth.edit(ann.user_id, disableUser=True)
+
+    copy_identities(db, datetime.now(UTC))
+
+    assert call_me(call_api, bearer(ann.id_token)) == 401
+
+
 def test_a_change_between_two_runs_is_seen_half_a_minute_after_the_first(
     auth: FirebaseAuth, ann: GoogleUser, call_api: CallApi, db: "Client"
 ) -> None:

@@ -143,6 +143,39 @@ def test_a_decoder_that_hangs_is_ended_and_its_file_named(monkeypatch: pytest.Mo
     assert list(refusals(with_pictures(files.picture(), files.picture()))) == ["body.imageFiles.1"]
 
 
+def test_a_decoder_that_never_stops_writing_is_ended_by_its_limit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = f"decoding.pack_frame({{'refusal': None}}, bytes({MIB}))"
+    endless = f"while True: sys.stdout.buffer.write({answer})"
+    monkeypatch.setattr(
+        uploads, "_ARGV", ("-c", f"import sys; from characters import decoding\ndecoding.limit_process()\n{endless}")
+    )
+
+    decoded = decode_uploads(with_pictures(files.picture(), files.picture()))
+
+    # What comes beyond an answer to each file is not read.
+    assert [len(each) for each in decoded.pictures] == [MIB, MIB]
+    assert '"event": "decoder_failed"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("descriptor", [1, 2])
+def test_the_decoder_fills_neither_of_its_outputs_beyond_the_limit(tmp_path: Path, descriptor: int) -> None:
+    endless = f"import os\nwhile True: os.write({descriptor}, bytes({MIB}))"
+    script = f"from characters.decoding import limit_process\nlimit_process()\n{endless}"
+    with (tmp_path / "1").open("wb") as output, (tmp_path / "2").open("wb") as errors:
+        subprocess.run(
+            [sys.executable, "-P", "-c", script],
+            env={"PYTHONPATH": str(ROOT / "functions"), "OPENBLAS_NUM_THREADS": "1"},
+            stdout=output,
+            stderr=errors,
+            timeout=60,
+            check=False,
+        )
+
+    assert (tmp_path / str(descriptor)).stat().st_size == decoding.OUTPUT_BYTES
+
+
 def in_decoder(statement: str) -> subprocess.CompletedProcess[str]:
     """What a statement does in a process with the decoder's limits."""
     script = f"from characters.decoding import limit_process\nlimit_process()\n{statement}"

@@ -10,6 +10,7 @@ import functions_framework
 import pytest
 from flask import Request, Response
 from google.api_core.exceptions import Aborted, DeadlineExceeded, RetryError, ServiceUnavailable
+from google.auth.exceptions import RefreshError, TransportError
 from werkzeug.test import EnvironBuilder
 
 from accounts.sessions import issue_session
@@ -245,6 +246,7 @@ def test_an_internal_error_tells_the_client_nothing_and_the_log_where(
     }
     assert b"JWT_SECRET" not in response.get_data()
     assert line["error"] == "ConfigurationError"
+    assert "JWT_SECRET" in line["reason"]
     assert any("settings.py" in frame for frame in line["at"])
 
 
@@ -261,7 +263,9 @@ def test_every_request_is_logged_once_with_its_operation_outcome_and_duration(
     assert "secret-token" not in json.dumps(lines)
 
 
-@pytest.mark.parametrize("outage", [ServiceUnavailable, DeadlineExceeded, RetryError, Aborted])
+@pytest.mark.parametrize(
+    "outage", [ServiceUnavailable, DeadlineExceeded, RetryError, Aborted, TransportError, RefreshError]
+)
 def test_an_outage_of_google_is_something_to_try_again(
     product: pytest.MonkeyPatch, send: Callable[..., Response], outage: type[Exception]
 ) -> None:
@@ -281,7 +285,13 @@ def test_an_outage_of_google_is_something_to_try_again(
     assert error(response)["code"] == "UNAVAILABLE"
 
 
-def test_error_codes_are_distinct() -> None:
-    codes = [each.code for each in ApiError.__subclasses__()]
+def subclasses(parent: type[ApiError]) -> list[type[ApiError]]:
+    direct = parent.__subclasses__()
+    return direct + [each for child in direct for each in subclasses(child)]
 
+
+def test_error_codes_are_distinct() -> None:
+    codes = [each.code for each in subclasses(ApiError)]
+
+    assert len(codes) > 15
     assert len(codes) == len(set(codes))

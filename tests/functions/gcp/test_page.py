@@ -19,11 +19,11 @@ NOON = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 def write(db: "Client", *names: str, at: datetime = NOON) -> None:
     for name in names:
-        db.document("notes", name).set({"createdAt": at, "isKept": True})
+        db.document("feedback", name).set({"createdAt": at, "userId": "ann"})
 
 
 def read(db: "Client", limit: int, token: str | None = None) -> tuple[list[str], str | None]:
-    query = db.collection("notes").where(filter=FieldFilter("isKept", "==", True))
+    query = db.collection("feedback").where(filter=FieldFilter("userId", "==", "ann"))
     asked = {"limit": str(limit)} | ({"pageToken": token} if token else {})
     documents, next_token = read_page(query, "createdAt", page_request(asked))
     return [each.id for each in documents], next_token
@@ -66,9 +66,9 @@ def test_what_comes_or_goes_meanwhile_shifts_nothing(db: "Client") -> None:
     seen, token = read(db, 2)
 
     write(db, "new", at=NOON + timedelta(seconds=1))
-    db.document("notes", "d").delete()
+    db.document("feedback", "d").delete()
     # The very document that the token names.
-    db.document("notes", "c").delete()
+    db.document("feedback", "c").delete()
     rest, _ = read(db, 2, token)
 
     assert (seen, rest) == (["d", "c"], ["b", "a"])

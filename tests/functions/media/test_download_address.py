@@ -13,8 +13,10 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from contracts import environment
 from contracts.media_paths import video_object
 from gcp import clients
+from gcp.errors import Unavailable
 from gcp.settings import Settings, settings
 from media import store
 
@@ -40,7 +42,7 @@ def production(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: rsa.RSAPriv
         "token_uri": "https://oauth2.googleapis.com/token",
     }
     (tmp_path / "account.json").write_text(json.dumps(account))
-    for name in ("STORAGE_EMULATOR_HOST", "FIRESTORE_EMULATOR_HOST"):
+    for name in environment._EMULATOR_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "real-project")
@@ -124,3 +126,16 @@ def test_without_a_key_the_service_account_signs_over_iam(
     assert all(parse_qs(urlsplit(each).query)["X-Goog-Signature"] == [b"signed".hex()] for each in addresses)
     today = datetime.now(UTC).strftime("%Y%m%d")
     assert all(f"{EMAIL}/{today}".replace("@", "%40").replace("/", "%2F") in each for each in addresses)
+
+
+def test_who_does_not_sign_makes_the_media_unavailable(production: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusal:
+        status = 403
+        data = b"Permission iam.serviceAccounts.signBlob denied."
+
+    credentials = KeylessCredentials()
+    monkeypatch.setattr(store, "_credentials", lambda: credentials)
+    monkeypatch.setattr(google.auth.transport.requests.Request, "__call__", lambda _self, **_request: Refusal())
+
+    with pytest.raises(Unavailable):
+        store.download_address(production, VIDEO, "video/mp4")

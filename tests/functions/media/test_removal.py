@@ -11,12 +11,13 @@ from google.api_core.exceptions import GoogleAPIError, ServiceUnavailable
 
 from accounts.users import User
 from contracts.job_snapshot import Background, JobSnapshot, Line, Speaker
+from contracts.media_deletion import PATIENCE
 from contracts.media_paths import line_object, picture_object, recording_object, video_object
 from contracts.video_job import DEADLINE, JobStatus, VideoFile, VideoJob
 from gcp import clients
 from gcp.settings import settings
 from gcp.transactions import transact
-from media.deletions import PATIENCE, write_media_deletion
+from media.deletions import write_media_deletion
 from media.removal import remove_due_media, remove_media
 from media.triggers import on_media_deletion_created
 from scripts.script import DialogueLine, Script

@@ -132,6 +132,17 @@ def test_an_update_tells_an_unfinished_job_and_no_other(db: "Client", status: Jo
     assert db.document("videoJobs", "j1").get().to_dict() == {"status": status} | told
 
 
+def test_an_update_with_the_lines_that_were_there_tells_no_job(db: "Client") -> None:
+    script = stored_script(db)
+    db.document("scripts", script.id).update({"videoJobId": "j1"})
+    db.document("videoJobs", "j1").set({"status": "queued"})
+    lines = [DialogueLine(speaker=line.speaker, text=line.text) for line in script.dialogue]
+
+    update_dialogue(db, script_id=script.id, owner_id="anna", lines=lines, now=NOW)
+
+    assert db.document("videoJobs", "j1").get().to_dict() == {"status": "queued"}
+
+
 def test_a_refused_update_tells_no_job(db: "Client") -> None:
     script = stored_script(db)
     db.document("scripts", script.id).update({"videoJobId": "j1"})

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gcp.errors import Unavailable
+from gcp.page import PageRequest, page_request, read_page
 from tests.functions.conftest import DeliverCreated
 from tests.functions.tokens.conftest import Account
 from tokens.triggers import on_adjustment_created
@@ -121,6 +122,17 @@ def test_an_adjustment_of_nobody_is_refused(ann: Account, adjust: Adjust) -> Non
     became = adjust({"delta": 1, "reason": "More"}, path="users/nobody/adjustments/a1")
 
     assert became["problem"] == "Refused: there is no user of this id. Add a new document."
+
+
+def test_an_adjustment_of_any_name_has_an_entry_that_a_page_can_end_with(ann: Account, adjust: Adjust) -> None:
+    path = f"users/ann/adjustments/Ann's refund, as promised: {'ü' * 300}"
+
+    became = adjust({"delta": 5, "reason": "Present"}, path=path, times=2)
+
+    _, token = read_page(ann.db.collection("users", "ann", "ledger").select(["createdAt"]), "createdAt", PageRequest(1))
+    assert (became["status"], ann.amounts) == ("applied", (25, 25, 0))
+    assert token
+    assert page_request({"pageToken": token}).after
 
 
 def test_an_adjustment_put_in_the_place_of_an_applied_one_is_refused(ann: Account, adjust: Adjust) -> None:
