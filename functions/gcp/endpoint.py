@@ -22,9 +22,10 @@ from contracts import log
 from contracts.environment import ConfigurationError
 from gcp.cors import cors_headers, preflight_headers
 from gcp.deployment import REGION
-from gcp.errors import ApiError, BodyTooLarge, Detail, MethodNotAllowed, NotFound, Unavailable, ValidationFailed
+from gcp.errors import ApiError, BodyTooLarge, MethodNotAllowed, NotFound, Unavailable, ValidationFailed
 from gcp.models import Form, NoBody, QueryParameter, WithHeaders
 from gcp.settings import settings
+from gcp.validation import validation_details
 from routes import NOT_FOUND_FUNCTION, Access, Memory, Route, route_of, siblings
 
 if TYPE_CHECKING:
@@ -257,14 +258,6 @@ def _parse(request: Request, model: type[BaseModel]) -> tuple[BaseModel, Mapping
         return model.model_validate(fields), files
     except ValidationError as error:
         raise ValidationFailed(validation_details(error)) from error
-
-
-def validation_details(error: ValidationError) -> list[Detail]:
-    """Pydantic's findings in the shape that clients know, without what was sent."""
-    return [
-        {"loc": ["body", *found["loc"]], "msg": found["msg"], "type": found["type"]}
-        for found in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
 
 
 def error_response(error: ApiError, request_id: str) -> Response:

@@ -6,7 +6,7 @@ derive from the cause, and an exception means "deliver again": triggers are depl
 
 import functools
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from cloudevents.http import CloudEvent
@@ -66,11 +66,21 @@ def trigger_written_at(document: str) -> Callable[[WrittenAtHandler], Any]:
     def decorate(handler: WrittenAtHandler) -> Any:
         def function(event: firestore_fn.Event[Any]) -> None:
             before, after = event.data.before, event.data.after
-            handler(event.params, before.to_dict() if before else None, after.to_dict() if after else None, event.time)
+            fields = before.to_dict() if before else None, after.to_dict() if after else None
+            handler(event.params, *fields, commit_moment(event.time))
 
         return _deployed(firestore_fn.on_document_written, document, handler, function)
 
     return decorate
+
+
+def commit_moment(told: datetime) -> datetime:
+    """When the write was committed. Google's emulator tells the whole second only, of which the end is taken.
+
+    Otherwise a deletion would be older than the creation in the same second, and a log that was cleared in it would
+    hide what happened after the clearing.
+    """
+    return told if told.microsecond else told + timedelta(seconds=1, microseconds=-1)
 
 
 class StoredObject(NamedTuple):

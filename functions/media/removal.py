@@ -16,6 +16,7 @@ is whole in either case.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,7 +27,7 @@ from contracts.video_job import JobStatus
 from media.deletions import deletion_reference
 
 if TYPE_CHECKING:
-    from google.cloud.firestore import Client, CollectionReference, Query
+    from google.cloud.firestore import Client, CollectionReference, DocumentReference, Query
     from google.cloud.storage import Bucket
 
 # Firestore's bound of array_contains_any.
@@ -136,7 +137,7 @@ def _remove_unneeded(db: "Client", bucket: "Bucket", deletion_id: str, deletion:
 
 
 def _remove_videos(db: "Client", bucket: "Bucket", deletion_id: str, deletion: MediaDeletion) -> list[str]:
-    """The videos of the deleted script's ended jobs are gone; the ids of those that have not ended.
+    """The videos of the deleted script's ended jobs are gone, and the jobs name none; the ids of those not ended.
 
     By the beginning of their names: a runner that lost its lease may have left one that no document names.
     """
@@ -145,18 +146,29 @@ def _remove_videos(db: "Client", bucket: "Bucket", deletion_id: str, deletion: M
     if deletion.script_id is None:
         return []
     jobs = db.collection("videoJobs").where(filter=FieldFilter("scriptId", "==", deletion.script_id))
-    jobs = jobs.order_by("__name__").select(["status"])
+    jobs = jobs.order_by("__name__").select(["status", "video"])
     after = deletion.jobs_after
     while page := list((jobs.start_after({"__name__": after}) if after else jobs).limit(_JOBS_AT_ONCE).stream()):
         unfinished = [found.id for found in page if not JobStatus(found.get("status")).is_terminal]
         for found in page:
             if found.id not in unfinished:
+                if (found.to_dict() or {}).get("video") is not None:
+                    _forget_video(found.reference)
                 remove_prefix(bucket, video_prefix(deletion.owner_id, found.id))
         if unfinished:
             return unfinished
         after = page[-1].id
         deletion_reference(db, deletion_id).update({"jobsAfter": after})
     return []
+
+
+def _forget_video(job: "DocumentReference") -> None:
+    """The job, if it is still there, shows no video that could not be loaded."""
+    # Deferred: whoever has the client has it already.
+    from google.api_core.exceptions import NotFound
+
+    with suppress(NotFound):
+        job.update({"video": None})
 
 
 def remove_prefix(bucket: "Bucket", prefix: str) -> int:

@@ -22,7 +22,8 @@ class AudioStatusAnswer(Answer):
     | failed or cancelled   | no line          | failed     | 0                | all             |
 
     A job whose document is gone counts as none. While a job runs, its step `audio_generation` tells the share of the
-    lines that it has had; those that the script has audio of are not taken back. Lines that were edited after the
+    lines that it has had, unless the dialogue was edited since; those that the script has audio of are not taken back.
+    Lines that were edited after the
     last video have no audio, and nothing has failed for them. Processed are the completed and the failed ones.
     """
 
@@ -41,7 +42,9 @@ class AudioStatusAnswer(Answer):
         failed = 0
         status: AudioState
         if job is not None and not job.status.is_terminal:
-            status, completed = "processing", max(completed, _lines_spoken(job, total))
+            # What the job speaks is the dialogue as it was: of an edited one, the step's progress tells nothing.
+            spoken = 0 if job.dialogue_edited_at else _lines_spoken(job, total)
+            status, completed = "processing", max(completed, spoken)
         elif completed == total:
             status = "completed"
         elif job is None or job.status is JobStatus.COMPLETED:

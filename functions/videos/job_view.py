@@ -47,7 +47,10 @@ class JobView:
     def message(self) -> str:
         """What the current step last said, and the note."""
         current = next((step for step in self.job.steps if step.step_name == self.job.current_step), None)
-        return " ".join(text for text in (current.message if current else "", self.note) if text)
+        said = current.message if current else ""
+        if self.note is None:
+            return said
+        return f"{said}{'' if said.endswith('.') else '.'} {self.note}" if said else self.note
 
     @property
     def note(self) -> str | None:

@@ -310,6 +310,21 @@ def test_a_deleted_script_takes_the_videos_of_all_its_jobs_with_it(db: "Client",
     assert not db.document("mediaDeletions", SCRIPT).get().exists
 
 
+def test_the_jobs_of_a_deleted_script_show_no_video_any_more(db: "Client", bucket: "Bucket") -> None:
+    put(bucket, VIDEO)
+    video = {"objectName": VIDEO, "durationSeconds": 3.0, "sizeBytes": 1}
+    for job_id, script_id in ((JOB, SCRIPT), (OTHER_JOB, OTHER_SCRIPT)):
+        write_job(db, job_id, script_id=script_id, status=JobStatus.COMPLETED)
+        db.document("videoJobs", job_id).update({"video": video})
+    write_script(db, SCRIPT, video=VIDEO)
+
+    delete_script(db, script_id=SCRIPT, owner_id="ann", now=NOW)
+    remove_media(db, bucket, SCRIPT, NOW)
+
+    videos = [db.document("videoJobs", job_id).get().get("video") for job_id in (JOB, OTHER_JOB)]
+    assert videos == [None, video]
+
+
 def test_the_video_of_a_running_job_of_a_deleted_script_goes_when_the_job_ends(
     db: "Client", bucket: "Bucket", make_user: Callable[..., User]
 ) -> None:

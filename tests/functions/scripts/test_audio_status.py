@@ -92,3 +92,11 @@ def test_a_second_attempt_that_begins_again_takes_no_line_back() -> None:
     status = AudioStatusAnswer.of(script_of(lines=4, with_audio=3), job_of(JobStatus.IN_PROGRESS, progress=25.0))
 
     assert status.completed_lines == 3
+
+
+def test_of_an_edited_dialogue_only_the_lines_that_have_audio_count_while_the_job_runs() -> None:
+    job = job_of(JobStatus.IN_PROGRESS, progress=100.0).model_copy(update={"dialogue_edited_at": NOW})
+
+    answer = AudioStatusAnswer.of(script_of(lines=4, with_audio=1), job)
+
+    assert (answer.status, answer.completed_lines) == ("processing", 1)
