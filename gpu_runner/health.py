@@ -24,12 +24,21 @@ class RunnerHealth:
     """The checks of one runner process."""
 
     def __init__(
-        self, voice_url: str, scratch_root: Path, *, find_encoder: Callable[[], str | None] | None = None
+        self,
+        voice_url: str,
+        scratch_root: Path,
+        *,
+        find_encoder: Callable[[], str | None] | None = None,
+        count_restarts: Callable[[], int] | None = None,
     ) -> None:
-        """`find_encoder` finds out, once and slowly, which encoder works here; None: none does."""
+        """`find_encoder` finds out, once and slowly, which encoder works here; None: none does.
+
+        `count_restarts` says how often the voice server has ended, where the runner supervises it.
+        """
         self._voice_url = voice_url
         self._scratch_root = scratch_root
         self._encoder = _SlowAnswer(find_encoder or find_working_encoder)
+        self._count_restarts = count_restarts
 
     def checks(self) -> dict[str, Check]:
         """Every check with its `status`: healthy, unknown while that is still found out, or what is wrong."""
@@ -46,15 +55,19 @@ class RunnerHealth:
         return tuple(name for name, check in self.checks().items() if check["status"] not in {"healthy", "unknown"})
 
     def _check_voice(self) -> Check:
+        check = {"status": "healthy" if self.voice_serves() else "unavailable"}
+        return check if self._count_restarts is None else check | {"restarts": self._count_restarts()}
+
+    def voice_serves(self) -> bool:
         """Whether the voice server serves: Gradio answers /config once its models are loaded."""
         address = urlsplit(self._voice_url)
         kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
         connection = kind(address.hostname or "", address.port, timeout=_VOICE_SECONDS)
         try:
             connection.request("GET", f"{address.path.rstrip('/')}/config")
-            return {"status": "healthy" if connection.getresponse().status == 200 else "unavailable"}
+            return connection.getresponse().status == 200
         except (OSError, http.client.HTTPException):
-            return {"status": "unavailable"}
+            return False
         finally:
             connection.close()
 

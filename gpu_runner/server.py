@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -36,6 +37,7 @@ from gpu_runner.pipeline import Render
 from gpu_runner.progress import Progress
 from gpu_runner.reports import Reports
 from gpu_runner.voice import F5Voice, Voice
+from gpu_runner.voice_process import VoiceProcess, start_voice
 
 _SCRATCH_PREFIX = "duologue-runner-"
 
@@ -62,6 +64,11 @@ class Services:
     media: MediaStore
     voice: Voice
     scratch_root: Path
+    voice_process: VoiceProcess | None = None
+
+    def voice_in_use(self) -> AbstractContextManager[None]:
+        """For as long as lines may be spoken."""
+        return nullcontext() if self.voice_process is None else self.voice_process.of_work()
 
 
 def create_app() -> Flask:
@@ -73,9 +80,12 @@ def create_app() -> Flask:
     project_id = environment.project_id
     db = firestore.Client(project=project_id)
     media = MediaStore(storage.Client(project=project_id).bucket(environment.require("MEDIA_BUCKET")))
+    verify_caller = caller_verifier(environment)
     voice_url = environment.get("F5_TTS_URL", "http://127.0.0.1:7860/")
     scratch_root = make_scratch_root(Path(tempfile.gettempdir()))
-    health = RunnerHealth(voice_url, scratch_root)
+    voice_process = start_voice(environment, scratch_root)
+    count_restarts = None if voice_process is None else lambda: voice_process.restarts
+    health = RunnerHealth(voice_url, scratch_root, count_restarts=count_restarts)
     services = Services(
         jobs=Jobs(db),
         backgrounds=Backgrounds(db, media, scratch_root),
@@ -84,8 +94,9 @@ def create_app() -> Flask:
         media=media,
         voice=F5Voice(voice_url, voice_id=environment.get("VOICE_ID", "f5-tts")),
         scratch_root=scratch_root,
+        voice_process=voice_process,
     )
-    return build_app(services, verify_caller=caller_verifier(environment))
+    return build_app(services, verify_caller=verify_caller)
 
 
 def make_scratch_root(parent: Path) -> Path:
@@ -114,24 +125,14 @@ def build_app(services: Services, *, verify_caller: VerifyCaller) -> Flask:
     """The HTTP server over these services."""
     app = Flask("gpu_runner")
 
-    @app.get("/live")
-    def live() -> Response:
-        """200 while the process answers: nothing is looked at, so that a platform may ask every second."""
-        return jsonify(status="healthy")
-
-    @app.get("/health")
-    def health() -> Response:
-        """200 while the process answers; the checks say how the machine is, and what does not work is `degraded`."""
-        checks = services.health.checks()
-        is_healthy = all(check["status"] in {"healthy", "unknown"} for check in checks.values())
-        return jsonify(status="healthy" if is_healthy else "degraded", checks=checks)
+    _answer_checks(app, services.health)
 
     @app.post("/render")
     def render() -> Response:
         started_at = time.monotonic()
         verify_caller(request.headers.get("Authorization", ""))
         task = _task(VideoTask)
-        with services.reports.of_work():
+        with services.reports.of_work(), services.voice_in_use():
             outcome, status = render_job(services, task.job_id)
         log.info(
             "render_finished",
@@ -173,6 +174,30 @@ def build_app(services: Services, *, verify_caller: VerifyCaller) -> Flask:
         return _answer("crashed", 500)
 
     return app
+
+
+def _answer_checks(app: Flask, runner_health: RunnerHealth) -> None:
+    """What a platform and people ask."""
+
+    @app.get("/live")
+    def live() -> Response:
+        """200 while the process answers: nothing is looked at, so that a platform may ask every second."""
+        return jsonify(status="healthy")
+
+    @app.get("/ready")
+    def ready() -> Response:
+        """200 while lines can be spoken, 503 until the voice server serves and whenever it does not."""
+        serves = runner_health.voice_serves()
+        response = jsonify(status="ready" if serves else "unavailable")
+        response.status_code = 200 if serves else 503
+        return response
+
+    @app.get("/health")
+    def health() -> Response:
+        """200 while the process answers; the checks say how the machine is, and what does not work is `degraded`."""
+        checks = runner_health.checks()
+        is_healthy = all(check["status"] in {"healthy", "unknown"} for check in checks.values())
+        return jsonify(status="healthy" if is_healthy else "degraded", checks=checks)
 
 
 def _task(model: type[Task]) -> Task:

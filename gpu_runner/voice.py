@@ -1,5 +1,6 @@
 """F5-TTS, spoken to through its Gradio server (`/basic_tts` of f5-tts 1.1.3 and later: nine inputs, four outputs)."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, wait
@@ -97,7 +98,6 @@ class F5Voice:
         return sound, str(transcript)
 
     def _answer(self, recording: Path, check: Check, inputs: dict[str, object]) -> Any:
-        import httpx
         from gradio_client import handle_file
 
         ends_at = time.monotonic() + LONGEST_CALL_SECONDS
@@ -113,8 +113,8 @@ class F5Voice:
                 return job.result()
         finally:
             if not job.done():
-                with suppress(httpx.HTTPError):
-                    job.cancel()
+                # Not awaited: a server that hangs would hold it, and nobody would look after the lease meanwhile.
+                threading.Thread(target=_cancel, args=(job,), daemon=True).start()
 
     def _download(self, server_path: str, target: Path) -> None:
         """The server's file is at `target`. The client's own download would leave a folder behind for each file."""
@@ -171,6 +171,14 @@ class F5Voice:
             if isinstance(error, outages):
                 raise TransientError(f"the voice server failed: {type(error).__name__}") from error
             raise
+
+
+def _cancel(job: Any) -> None:
+    """The server is told that nobody waits for the line any more, if it listens."""
+    import httpx
+
+    with suppress(httpx.HTTPError):
+        job.cancel()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The voice's client against the development voice server, and against servers that are none."""
 
+import signal
 import tempfile
 import threading
 import wave
@@ -154,6 +155,22 @@ def test_a_server_that_is_killed_while_it_speaks_is_transient(recording: Path, t
 
         with pytest.raises(TransientError):
             voice.speak("Hello there.", ADA, recording, seed=7, target=tmp_path / "line.wav", check=server.kill)
+
+
+@pytest.mark.timeout(100)  # waiting for the server to take note would be LONGEST_CALL_SECONDS, 300
+def test_nobody_waits_for_a_server_that_hangs_once_the_lease_is_lost(recording: Path, tmp_path: Path) -> None:
+    with serving(tmp_path, environment={"VOICE_SECONDS_PER_CALL": "30"}) as (url, server):
+
+        def hang_and_lose_lease() -> None:
+            server.send_signal(signal.SIGSTOP)
+            raise LeaseLostError
+
+        voice = F5Voice(url, voice_id="development")
+        try:
+            with pytest.raises(LeaseLostError):
+                voice.speak("Hello.", ADA, recording, seed=7, target=tmp_path / "line.wav", check=hang_and_lose_lease)
+        finally:
+            server.kill()  # a stopped process takes no other signal
 
 
 class _Server(BaseHTTPRequestHandler):
