@@ -22,7 +22,7 @@ class Access(StrEnum):
 
 
 class Memory(StrEnum):
-    """The memory classes, in MiB: answering from Firestore, talking to another service, decoding media."""
+    """The memory classes, in MiB: answering from Firestore, talking to another service, decoding media or much text."""
 
     SMALL = "256"
     MEDIUM = "512"
@@ -86,7 +86,15 @@ ROUTES = (
     ),
     Route(method="GET", path="/api/me", module="accounts.endpoints", function="get_me"),
     Route(method="DELETE", path="/api/me", module="accounts.account_endpoints", function="delete_me"),
-    Route(method="GET", path="/api/my-data", module="accounts.account_endpoints", function="get_my_data"),
+    Route(
+        method="GET",
+        path="/api/my-data",
+        module="accounts.account_endpoints",
+        function="get_my_data",
+        # As list_my_scripts.
+        memory=Memory.LARGE,
+        concurrency=8,
+    ),
     Route(method="POST", path="/api/refresh-token", module="accounts.endpoints", function="refresh_token"),
     # characters
     Route(
@@ -158,7 +166,15 @@ ROUTES = (
         timeout_seconds=60,
         secrets=(*_JWT, "OPENAI_API_KEY"),
     ),
-    Route(method="GET", path="/api/my-scripts", module="scripts.endpoints", function="list_my_scripts"),
+    Route(
+        method="GET",
+        path="/api/my-scripts",
+        module="scripts.endpoints",
+        function="list_my_scripts",
+        # A page of the longest scripts takes up to 100 MiB while it is answered (docs/costs.md).
+        memory=Memory.LARGE,
+        concurrency=8,
+    ),
     Route(method="PUT", path="/api/scripts/{scriptId}", module="scripts.endpoints", function="update_script"),
     Route(method="DELETE", path="/api/scripts/{scriptId}", module="scripts.endpoints", function="delete_script"),
     Route(method="GET", path="/api/scripts/{scriptId}", module="scripts.endpoints", function="get_script"),

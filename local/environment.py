@@ -80,6 +80,9 @@ def product_environment(ports: Ports, kept_secrets: Mapping[str, str], shell: Ma
         "CLOUD_TASKS_EMULATOR_HOST": f"{HOST}:{ports.tasks_grpc}",
         "OIDC_CERTS_URL": ports.url("tasks_http") + "/certs",
         "F5_TTS_URL": shell.get("F5_TTS_URL") or ports.url("voice") + "/",
+        # Read by the voice's client, which otherwise reports each connection to its makers.
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
     }
     if not shell.get("F5_TTS_URL"):
         # What the development voice spoke and transcribed is never taken for a real server's.

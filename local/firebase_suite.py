@@ -106,6 +106,8 @@ def write_local_config(root: Path, ports: Ports) -> Path:
         raise CloudError("functions/venv does not say which Python it has: remove it and run `make setup`.")
     for codebase in config["functions"]:
         codebase["runtime"] = f"python{found.group(1)}{found.group(2)}"
+        # A deployment uploads bytecode; the emulator would load all functions anew whenever one of them writes its own.
+        codebase["ignore"] = [*codebase.get("ignore", []), "__pycache__"]
     emulators = config["emulators"]
     for name, port in {
         "auth": ports.auth,

@@ -67,7 +67,7 @@ def _tasks(site: Site) -> Part:
 
 def _runner(site: Site) -> Part:
     gunicorn = str(Path(sys.executable).parent / "gunicorn")
-    # As the runner's image is to do it: one process whose threads take a task each, no limit but the task's own.
+    # As the runner's image does it: one process whose threads take a task each, no limit but the task's own.
     argv = [gunicorn, "--bind", f"{HOST}:{site.ports.runner}", "--workers", "1", "--threads", "8", "--timeout", "0"]
     argv += ["--graceful-timeout", "5", "gpu_runner.server:create_app()"]
     paths = [str(site.root), str(site.root / "functions")]

@@ -1,6 +1,8 @@
 """Brings everything that the local cloud and the tests need; quick and quiet when nothing is missing.
 
     python3 -m local.setup
+    python3 -m local.setup --deploy     only what make deploy-check needs besides
+    python3 -m local.setup --f5         only what make test-f5 needs besides: the real F5-TTS
 
 Runs under any Python 3 with the standard library alone. What it installs goes into .venv, functions/venv and
 node_modules; FFmpeg, espeak-ng, fonts and Chromium come from Debian, where this user may install packages.
@@ -272,7 +274,22 @@ def ensure_browser() -> None:
         say(f"{error}\nUntil then the tests that open a browser fail; everything else works.")
 
 
+def bring_f5_tts() -> int:
+    try:
+        ensure_venv(ROOT / ".venv-f5", ROOT / "tests" / "f5" / "requirements.txt", [])
+    except SetupError as error:
+        print(f"make test-f5: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
 def main() -> int:
+    if "--deploy" in sys.argv[1:]:
+        from local.setup_deploy import main as bring_deploy_tools  # noqa: PLC0415 - it imports this module
+
+        return bring_deploy_tools()
+    if "--f5" in sys.argv[1:]:
+        return bring_f5_tts()
     began = time.monotonic()
     try:
         ensure_venv(

@@ -4,7 +4,8 @@
 
 As it comes, it serves one connection at a time, so that a browser's idle connection stops everybody, and it writes its
 index of all objects in place, so that a kill at the wrong moment loses them all. And it knows neither HEAD nor the
-origins of web pages, both of which Cloud Storage knows, and has a stored object's type where an address names another.
+origins of web pages, both of which Cloud Storage knows, nor the console's folders, and has a stored object's type where
+an address names another.
 """
 
 import argparse
@@ -29,6 +30,9 @@ from typing_extensions import override
 
 from local.addresses import BUCKET, HOST, Ports
 from local.storage_events import StorageEvents, tell_events
+
+# What the console makes for a folder is an object whose name ends with a slash: on disk, this file in the directory.
+_FOLDER_FILE = ".folder-object"
 
 
 class _OneAtATime(RequestHandler):  # type: ignore[misc]  # the package says nothing of its types
@@ -113,7 +117,13 @@ def open_storage(data_dir: Path, bucket: str) -> Storage:
         unfinished.write_bytes(content)
         unfinished.replace(path)
 
-    store.write_bytes = write_bytes
+    object_path = storage._object_path  # noqa: SLF001 (see above)
+
+    def object_or_folder_path(bucket_name: str, name: str) -> str:
+        path: str = object_path(bucket_name, f"{name}{_FOLDER_FILE}" if name.endswith("/") else name)
+        return path
+
+    store.write_bytes, storage._object_path = write_bytes, object_or_folder_path  # noqa: SLF001 (see above)
     create_bucket(bucket, storage)
     return storage
 

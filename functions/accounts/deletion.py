@@ -6,8 +6,9 @@ be killed, repeated and done twice at once; Firebase Auth's user goes last, so t
 while something of the account is left.
 
 What was under way when the account was deleted may write once more: a request that was let in before, a runner that
-uploads, an event that is delivered late (for 24 hours). So a sweep that found something is followed by another one,
-25 hours later, and `accountDeletions/{uid}` goes after one that found nothing.
+uploads, an event that is delivered late (for 24 hours). So a sweep that found something is followed by another one two
+minutes later, when requests and renders have noticed; one that found nothing by the last, 25 hours after something was
+found, with which `accountDeletions/{uid}` goes.
 
 What stays: `users/{uid}` without name and address, its ledger, its adjustments without their reasons and its holds,
 so that the books stay whole; and `grants/{hash}`, so that the same address gets no initial tokens twice.
@@ -17,8 +18,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-
-from pydantic import ValidationError
 
 from accounts.users import find_user
 from characters.stars import find_stars, set_star
@@ -38,6 +37,9 @@ if TYPE_CHECKING:
 
 # When the clock looks at a deletion that no event finished.
 _PATIENCE = timedelta(minutes=10)
+# After this much no function and no runner works any more for what it was let in to before: a function's minute, and a
+# runner's next heartbeat.
+_LATEST_WORK = timedelta(minutes=2)
 # Events are delivered for 24 hours, and nothing else lasts as long.
 _LATEST_WRITE = timedelta(hours=25)
 # Bounds one run of the clock; what is more comes with the next.
@@ -88,9 +90,11 @@ def continue_account_deletion(
         return
     found = _sweep(db, bucket, user_id, remove_identity, now)
     log.info("account_swept", user_id=user_id, **found)
-    last_found_at = now if any(found.values()) else AccountDeletion.model_validate(fields).last_found_at
+    found_something = any(found.values())
+    last_found_at = now if found_something else AccountDeletion.model_validate(fields).last_found_at
     if now < last_found_at + _LATEST_WRITE:
-        deletion = AccountDeletion(last_found_at=last_found_at, check_at=last_found_at + _LATEST_WRITE)
+        check_at = now + _LATEST_WORK if found_something else last_found_at + _LATEST_WRITE
+        deletion = AccountDeletion(last_found_at=last_found_at, check_at=check_at)
         # Not set: another sweep may have ended the deletion.
         with suppress(DocumentNotFound):
             reference.update(deletion.to_document())
@@ -179,7 +183,7 @@ def _remove_characters(db: "Client", characters: "Query", user_id: str, now: dat
         for each in found:
             try:
                 remove_character(db, each.id, user_id, now=now)
-            except (NotFound, ValidationError):
+            except NotFound:
                 # Made or damaged by hand, so that it is no character; its objects are found by their names.
                 each.reference.delete()
         removed += len(found)

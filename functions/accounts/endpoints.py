@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, EmailStr, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, EmailStr, Field, StringConstraints
 
 from accounts.users import UserAnswer, find_user, stands
 from gcp.endpoint import Call, endpoint
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 
     from accounts.identity import Identity
 
+
+def _address_alone(text: object) -> object:
+    """What the type of addresses would take too, and what would be stored without the name in it."""
+    if isinstance(text, str) and "<" in text:
+        raise ValueError("an address alone is expected, without a name")
+    return text
+
+
+Address = Annotated[EmailStr, BeforeValidator(_address_alone)]
 Password = Annotated[str, Field(min_length=6, max_length=128)]
 
 # `firebaseToken` may be exchanged within an hour, for an ID token that is good for another one.
@@ -27,12 +36,12 @@ class SignupBody(Body):
     name: Annotated[
         str, StringConstraints(strip_whitespace=True, min_length=2, max_length=50), AfterValidator(name_text)
     ]
-    email: EmailStr
+    email: Address
     password: Password
 
 
 class LoginBody(Body):
-    email: EmailStr
+    email: Address
     # No shortest length: a password that nobody can have is a wrong one, and is answered as such.
     password: Annotated[str, Field(min_length=1, max_length=128)]
 

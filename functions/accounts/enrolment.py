@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from accounts.grants import Grant, grant_reference, hash_address
 from accounts.identity import Identity
 from accounts.users import User, UserAnswer, find_user
-from gcp.text import DIRECTION_CONTROLS, has_controls
+from gcp.text import DIRECTION_CONTROLS, has_controls, is_visible
 from gcp.transactions import transact
 from tokens.ledger import entry_reference, grant_entry
 from tokens.reconciliation import Sums, sum_ledger
@@ -109,7 +109,7 @@ def display_name(name: str, email: str) -> str:
     for text in (name, email.partition("@")[0]):
         shown = "".join(letter for letter in text if not has_controls(letter) and not DIRECTION_CONTROLS.match(letter))
         shown = shown.strip()[:_MOST_LETTERS].strip()
-        if len(shown) >= _FEWEST_LETTERS:
+        if len(shown) >= _FEWEST_LETTERS and is_visible(shown):
             return shown
     return _NAMELESS
 

@@ -13,7 +13,10 @@ from accounts.users import User, UserAnswer
 from activities.activity import Activity, ActivityType
 from characters.character import Character, CharacterAnswer
 from characters.stars import find_stars
+from contracts.message import Message
 from contracts.video_job import VideoJob
+from feedback.store import Feedback
+from gcp.documents import read_document
 from gcp.errors import ValidationFailed
 from gcp.models import Answer
 from gcp.page import MOST, PageRequest, page_request, read_page
@@ -100,11 +103,12 @@ class ExportRequest(NamedTuple):
 
 
 class _Section(NamedTuple):
-    """Where the documents are, by which field they are ordered, and what is made of each."""
+    """Where the documents are, by which field they are ordered, and what is made of each and its id."""
 
     query: "Query"
     order: str
-    make: Callable[[str, Mapping[str, Any]], Answer]
+    model: type[Message]
+    make: Callable[[str, Any], Answer]
 
 
 # Before everything that we store.
@@ -137,7 +141,8 @@ def export_page(
             break
         section = sections[name]
         found, token = read_page(section.query, section.order, PageRequest(left, after))
-        contents[name] = [section.make(each.id, each.to_dict() or {}) for each in found]
+        documents = ((each.id, read_document(section.model, each, id=each.id)) for each in found)
+        contents[name] = [section.make(document_id, content) for document_id, content in documents if content]
         if token:
             next_token = f"{name}.{token}"
             break
@@ -164,14 +169,12 @@ def _sections(
     def path(object_name: str | None) -> str | None:
         return signed_path(object_name, secrets, now) if object_name else None
 
-    def character(document_id: str, fields: Mapping[str, Any]) -> CharacterData:
-        found = Character.model_validate({**fields, "id": document_id})
-        is_starred = document_id in stars
+    def character(_document_id: str, found: Character) -> CharacterData:
+        is_starred = found.id in stars
         shown = CharacterAnswer.of(found, viewer_id=user.id, is_starred=is_starred, secrets=secrets, now=now)
         return CharacterData(**shown.model_dump(), ref_text=found.recording.ref_text)
 
-    def script(document_id: str, fields: Mapping[str, Any]) -> ScriptData:
-        found = Script.model_validate({**fields, "id": document_id})
+    def script(_document_id: str, found: Script) -> ScriptData:
         return ScriptData(
             **found.model_dump(include={"id", "original_prompt", "created_at", "updated_at", "video_job_id"}),
             selected_characters=list(found.selected_characters),
@@ -182,29 +185,28 @@ def _sections(
             final_video_path=path(found.video.object_name if found.video else None),
         )
 
-    def job(_document_id: str, fields: Mapping[str, Any]) -> VideoJobAnswer:
-        return VideoJobAnswer.of(VideoJob.model_validate(fields), tuple(secrets), now)
+    def job(_document_id: str, found: VideoJob) -> VideoJobAnswer:
+        return VideoJobAnswer.of(found, tuple(secrets), now)
 
-    def entry(document_id: str, fields: Mapping[str, Any]) -> LedgerData:
-        return LedgerData(id=document_id, **LedgerEntry.model_validate(fields).model_dump())
+    def entry(document_id: str, found: LedgerEntry) -> LedgerData:
+        return LedgerData(id=document_id, **found.model_dump())
 
-    def activity(document_id: str, fields: Mapping[str, Any]) -> ActivityData:
-        found = Activity.model_validate(fields)
+    def activity(document_id: str, found: Activity) -> ActivityData:
         known = found.model_dump(exclude={"video_object"})
         return ActivityData(id=document_id, **known, video_path=path(found.video_object))
 
-    def feedback(document_id: str, fields: Mapping[str, Any]) -> FeedbackData:
-        return FeedbackData(id=document_id, message=fields["message"], created_at=fields["createdAt"])
+    def feedback(document_id: str, found: Feedback) -> FeedbackData:
+        return FeedbackData(id=document_id, message=found.message, created_at=found.created_at)
 
     def below(collection: str, order: str, after: datetime = _BEGINNING) -> "Query":
         return db.collection("users", user.id, collection).where(filter=FieldFilter(order, ">", after))
 
     cleared_at = user.activities_cleared_at or _BEGINNING
     return {
-        "characters": _Section(owned("characters", "ownerId"), "createdAt", character),
-        "scripts": _Section(owned("scripts", "ownerId"), "createdAt", script),
-        "video_jobs": _Section(owned("videoJobs", "userId"), "createdAt", job),
-        "ledger": _Section(below("ledger", "createdAt"), "createdAt", entry),
-        "activities": _Section(below("activities", "timestamp", cleared_at), "timestamp", activity),
-        "feedback": _Section(owned("feedback", "userId"), "createdAt", feedback),
+        "characters": _Section(owned("characters", "ownerId"), "createdAt", Character, character),
+        "scripts": _Section(owned("scripts", "ownerId"), "createdAt", Script, script),
+        "video_jobs": _Section(owned("videoJobs", "userId"), "createdAt", VideoJob, job),
+        "ledger": _Section(below("ledger", "createdAt"), "createdAt", LedgerEntry, entry),
+        "activities": _Section(below("activities", "timestamp", cleared_at), "timestamp", Activity, activity),
+        "feedback": _Section(owned("feedback", "userId"), "createdAt", Feedback, feedback),
     }

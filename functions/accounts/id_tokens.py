@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from accounts.identity import SIGNED_IN_AT
 from accounts.sessions import LEEWAY, SIGN_IN_LIFETIME
+from accounts.users import USER_ID
 from gcp.clients import firebase_app
 from gcp.errors import Unauthenticated, Unavailable
 
@@ -34,8 +35,7 @@ class _Provider(BaseModel):
 class _Claims(BaseModel):
     model_config = ConfigDict(strict=True)
 
-    # A custom id of another alphabet could not stand in a media path (contracts.media_paths), nor "/" in a document's.
-    sub: Annotated[str, Field(pattern=r"\A[A-Za-z0-9]{1,128}\z")]
+    sub: Annotated[str, Field(pattern=rf"\A{USER_ID}\z")]
     iat: _Moment
     exp: _Moment
     auth_time: _Moment

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from accounts.bearer import UNWATCHED
 from accounts.enrolment import changes_of_identity
 from accounts.identity import read_identities
-from accounts.users import User
+from accounts.users import read_user
 from contracts import log
 
 if TYPE_CHECKING:
@@ -40,10 +40,9 @@ def copy_identities(db: "Client", now: datetime) -> None:
         identities = read_identities([snapshot.id for snapshot in page])
         for snapshot in page:
             try:
-                user = User.model_validate((snapshot.to_dict() or {}) | {"id": snapshot.id})
+                user = read_user(snapshot.id, snapshot.to_dict() or {})
             except ValidationError:
                 # An admin's slip, which must not end the watch over everybody else.
-                log.error("user_malformed", user_id=snapshot.id)
                 continue
             if changes := changes_of_identity(user, identities.get(user.id)):
                 _write(snapshot, changes)

@@ -9,7 +9,8 @@ from gcp.trigger import Fields, every_minute, trigger_written
 
 @trigger_written("users/{userId}")
 def on_user_written(params: Mapping[str, str], before: Fields | None, after: Fields | None) -> None:
-    """A new user's log begins; an admin's edit of the balance is in the ledger, or put back; a cleared log is empty.
+    """A new user's log begins; an admin's edits of the balance and of `disabled` hold, or are put back; a cleared log
+    is empty.
 
     Most writes are holds and settlements, which need nothing of it and cost no read.
     """
@@ -18,6 +19,7 @@ def on_user_written(params: Mapping[str, str], before: Fields | None, after: Fie
     # Deferred: discovery imports every trigger.
     from activities.store import delete_cleared
     from gcp.clients import firestore
+    from gcp.switches import may_need_mending, mend_switch
     from tokens.reconciliation import is_out_of_step, reconcile_user
 
     user_id, now = params["userId"], datetime.now(UTC)
@@ -26,6 +28,8 @@ def on_user_written(params: Mapping[str, str], before: Fields | None, after: Fie
     if is_out_of_step(before, after):
         outcome = reconcile_user(firestore(), user_id, now)
         log.info("balance_reconciled", user_id=user_id, outcome=outcome)
+    if may_need_mending("disabled", before, after):
+        mend_switch(firestore(), f"users/{user_id}", "disabled", before=before, after=after, now=now)
     cleared_at = after.get("activitiesClearedAt")
     if isinstance(cleared_at, datetime) and cleared_at != (before or {}).get("activitiesClearedAt"):
         deleted = delete_cleared(firestore(), user_id, cleared_at)

@@ -1,16 +1,24 @@
 """The user document `users/{uid}`."""
 
+import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pydantic import model_validator
+from pydantic import ConfigDict, ValidationError, model_validator
 
+from contracts import log
 from contracts.message import Message
+from gcp.documents import wrong_fields
+from gcp.errors import Unauthenticated
 from gcp.models import Answer, Switch
 from tokens.balance import read_balance
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client, Transaction
+
+# A custom id of another alphabet could not stand in a media path (contracts.media_paths), nor "/" in a document's.
+USER_ID = r"[A-Za-z0-9]{1,128}"
 
 
 class User(Message):
@@ -20,6 +28,9 @@ class User(Message):
     (tokens.reconciliation). `disabled` is an admin's word, `identity_disabled` and `tokens_valid_after` are Firebase
     Auth's, copied from there within a minute while a token of the user may be alive, until `access_until`.
     """
+
+    # What an admin types is taken for what it is: "yes" for no boolean, and a text for no moment.
+    model_config = ConfigDict(strict=True)
 
     id: str
     name: str
@@ -43,12 +54,16 @@ class User(Message):
     @model_validator(mode="before")
     @classmethod
     def read_despite_slips(cls, fields: Any) -> Any:
-        """A stored user, with the ledger's balance while the one that an admin typed is no balance."""
+        """A stored user, with the ledger's balance while the one that an admin typed is no balance.
+
+        A name or an address that is none is empty: both are shown, and nothing is decided by them.
+        """
         if not isinstance(fields, dict) or "ledger_tokens" in fields:
             return fields
         balance = read_balance(fields)
         amounts = {"tokens": balance.tokens, "ledgerTokens": balance.ledger_tokens, "held": balance.held}
-        return fields | amounts
+        texts = {name: "" for name in ("name", "email") if not isinstance(fields.get(name), str)}
+        return fields | amounts | texts
 
 
 class UserAnswer(Answer):
@@ -69,9 +84,36 @@ class UserAnswer(Answer):
 
 
 def find_user(db: "Client", user_id: str, *, transaction: "Transaction | None" = None) -> User | None:
-    """The user of that id, or None."""
+    """The user of that id, None also for an id that is no user's. Raises ValidationError for a damaged document."""
+    if not re.fullmatch(USER_ID, user_id):
+        return None
     fields = db.document("users", user_id).get(transaction=transaction).to_dict()
-    return User.model_validate(fields | {"id": user_id}) if fields is not None else None
+    return read_user(user_id, fields) if fields is not None else None
+
+
+def read_user(user_id: str, fields: Mapping[str, Any]) -> User:
+    """The user whose document has these fields.
+
+    Raises ValidationError where an admin damaged one that cannot be done without; the log says which, and not what it
+    holds.
+    """
+    try:
+        return User.model_validate({**fields, "id": user_id})
+    except ValidationError as error:
+        log.error("user_malformed", user_id=user_id, fields=wrong_fields(error))
+        raise
+
+
+def require_account(db: "Client", user_id: str, *, transaction: "Transaction") -> User:
+    """The user, for a transaction that makes or changes something of theirs: nothing outlives the account.
+
+    The user was let in when the request began, which may be a minute ago. Raises Unauthenticated when the account is
+    deleted or was never there.
+    """
+    user = find_user(db, user_id, transaction=transaction)
+    if user is None or user.deleted_at is not None:
+        raise Unauthenticated
+    return user
 
 
 def stands(user: User, signed_in_at: datetime) -> bool:

@@ -7,9 +7,11 @@ then is not shown and does not count any more, even where it is not deleted yet 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from accounts.users import require_account
 from activities.activity import Activity
 from activities.statistics import ActivityStats
 from gcp.batches import delete_all
+from gcp.documents import read_document
 from gcp.page import Page, PageRequest, read_page
 from gcp.transactions import transact
 
@@ -35,7 +37,8 @@ def list_activities(
 
     shown = _log(db, user_id).where(filter=FieldFilter("timestamp", ">", cleared_at or _BEFORE_ALL))
     found, next_token = read_page(shown, "timestamp", request)
-    return Page([LoggedActivity(each.id, Activity.model_validate(each.to_dict())) for each in found], next_token)
+    logged = (LoggedActivity(each.id, activity) for each in found if (activity := read_document(Activity, each)))
+    return Page(list(logged), next_token)
 
 
 def find_stats(db: "Client", user_id: str, *, transaction: "Transaction | None" = None) -> ActivityStats:
@@ -70,12 +73,13 @@ def count_activity(db: "Client", user_id: str, activity_id: str) -> bool:
 def clear_activities(db: "Client", user_id: str, now: datetime) -> datetime:
     """Nothing that happened until now is shown or counted any more; the watermark, which never goes back.
 
-    What lies beneath it is deleted by `delete_cleared`.
+    What lies beneath it is deleted by `delete_cleared`. Raises Unauthenticated when the account is deleted.
     """
     # Deferred: gRPC; whoever calls this has the client already.
     from google.cloud.firestore import FieldFilter
 
     def clear(transaction: "Transaction") -> datetime:
+        require_account(db, user_id, transaction=transaction)
         cleared_at = max(find_stats(db, user_id, transaction=transaction).cleared_at or now, now)
         # None, but for a clock ahead of ours: what is above the watermark and was counted stays counted.
         above = _log(db, user_id).where(filter=FieldFilter("timestamp", ">", cleared_at))

@@ -17,7 +17,7 @@ from contracts.media_paths import api_path
 from contracts.message import Message
 from gcp.errors import Forbidden, NotFound, ValidationFailed
 from gcp.models import Answer, FileField, Form, Switch
-from gcp.text import name_text
+from gcp.text import name_text, prose_text
 from media.signing import signed_path
 
 # Firestore refuses some ids (".", "__x__") with an error of its own; ours are all of this shape.
@@ -28,7 +28,9 @@ _IMAGE_KEYS = re.compile(r" *[0-9]{1,6} *(, *[0-9]{1,6} *)*")
 DisplayName = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50), AfterValidator(name_text)
 ]
-RefText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+RefText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), AfterValidator(prose_text)
+]
 Speed = Annotated[float, Field(ge=0.5, le=2.0)]
 NfeSteps = Annotated[int, Field(ge=20, le=50)]
 CrossFadeDuration = Annotated[float, Field(ge=0.0, le=1.0)]

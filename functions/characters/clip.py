@@ -42,6 +42,7 @@ _MIN_PAUSE_SECONDS = 0.15
 _KEPT_PAUSE_SECONDS = 0.3
 _FADE_SECONDS = 0.02
 
+_FLOAT_FORMATS = frozenset({"flt", "fltp", "dbl", "dblp"})
 _MAX_CHANNELS = 8
 _SAMPLE_RATES_HZ = range(8_000, 192_001)
 # A damaged file's bad packets are skipped, a hostile one's are not skipped for ever.
@@ -79,9 +80,12 @@ def make_clip(content: bytes) -> Clip:
         seconds = samples.size / SAMPLE_RATE_HZ
         raise UploadRefused(f"The recording lasts {seconds:.1f} s; at least {MIN_RECORDING_SECONDS:g} s are needed.")
     clip, was_cut = cut(samples, has_ended=has_ended)
-    if _dbfs(np.abs(clip).max()) < MIN_PEAK_DBFS or _dbfs(_rms(clip)) < MIN_RMS_DBFS:
+    # Without a constant level, which makes no sound however high it is, and before that was faded out.
+    sound = samples[: clip.size] - samples[: clip.size].mean(dtype=np.float64).astype(np.float32)
+    if _dbfs(np.abs(sound).max()) < MIN_PEAK_DBFS or _dbfs(_rms(sound)) < MIN_RMS_DBFS:
+        subject = f"its first {MAX_CLIP_SECONDS:g} s stay" if was_cut else "it stays"
         raise UploadRefused(
-            f"The recording is silent: its first {MAX_CLIP_SECONDS:g} s stay under {MIN_PEAK_DBFS:g} dBFS at the peak "
+            f"The recording is silent: {subject} under {MIN_PEAK_DBFS:g} dBFS at the peak "
             f"or {MIN_RMS_DBFS:.0f} dBFS on average."
         )
     return Clip(_wav(clip), clip.size / SAMPLE_RATE_HZ, was_cut)
@@ -157,17 +161,24 @@ def _decoded(container: "InputContainer") -> Iterator[Samples]:
                 return
             continue
         for frame in frames:
-            if frame.layout.nb_channels > _MAX_CHANNELS or frame.sample_rate not in _SAMPLE_RATES_HZ:
-                raise UploadRefused(
-                    f"The recording has {frame.layout.nb_channels} channels at {frame.sample_rate} Hz; "
-                    f"at most {_MAX_CHANNELS}, {_SAMPLE_RATES_HZ.start} to {_SAMPLE_RATES_HZ.stop - 1} Hz."
-                )
+            _check(frame)
             # Samples follow each other; what the file says about their time is not needed.
             frame.pts = None
             for resampled in resampler.resample(frame):
                 yield _floats(resampled)
     for resampled in resampler.resample(None):
         yield _floats(resampled)
+
+
+def _check(frame: av.AudioFrame) -> None:
+    """Raises UploadRefused for what no recording of a voice has."""
+    if frame.layout.nb_channels > _MAX_CHANNELS or frame.sample_rate not in _SAMPLE_RATES_HZ:
+        raise UploadRefused(
+            f"The recording has {frame.layout.nb_channels} channels at {frame.sample_rate} Hz; "
+            f"at most {_MAX_CHANNELS}, {_SAMPLE_RATES_HZ.start} to {_SAMPLE_RATES_HZ.stop - 1} Hz."
+        )
+    if frame.format.name in _FLOAT_FORMATS and not np.isfinite(frame.to_ndarray()).all():
+        raise UploadRefused("The recording holds samples that are not finite numbers.")
 
 
 def _floats(frame: av.AudioFrame) -> Samples:

@@ -1,7 +1,8 @@
 """Characters: making, changing, listing, starring."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel
@@ -27,14 +28,16 @@ from characters.store import (
     remove_character,
     write_new_character,
 )
-from characters.uploads import Stored, Uploads, decode_uploads, find_recording, require_one_recording, store_uploads
+from characters.uploads import Stored, Uploads, decode_uploads, find_recording, require_one_recording, stored_uploads
+from config.platform import effective_config
 from gcp.clients import firestore, media_bucket
 from gcp.endpoint import Call, endpoint
-from gcp.errors import Forbidden, NotFound, ValidationFailed
+from gcp.errors import Forbidden, NotFound, RateLimited, ValidationFailed
 from gcp.idempotency import begin, given_back_unless_made, key_of
 from gcp.models import Answer, NoBody, WithHeaders
 from gcp.page import Page, PageRequest, limit_parameter, page_limit, page_parameters, page_request, paged
 from gcp.settings import settings
+from limits.rate_limits import spend
 
 
 class CharactersCombined(BaseModel):
@@ -96,7 +99,7 @@ def get_character(call: Call[NoBody]) -> CharacterAnswer:
     return _answer(call, require_visible(find_character(firestore(), call.path["characterId"]), viewer_id))
 
 
-@endpoint(body=CharacterForm, answer=CharacterAnswer, refuses=(NotFound,), idempotent=True)
+@endpoint(body=CharacterForm, answer=CharacterAnswer, refuses=(NotFound, RateLimited), idempotent=True)
 def create_character(call: Call[CharacterForm]) -> CharacterAnswer:
     """POST /api/characters/complete, the user: a character of a recording and pictures.
 
@@ -108,22 +111,28 @@ def create_character(call: Call[CharacterForm]) -> CharacterAnswer:
     if attempt.is_repeat:
         return _answer(call, require_visible(find_character(db, attempt.resource_id), call.caller.id))
     with given_back_unless_made(db, key):
-        character = _made(call, attempt.resource_id)
-        write_new_character(db, character, key)
+        uploads = _uploads_of_new(call)
+        with _stored(call, uploads, call.body.ref_text) as stored:
+            character = _made(call, attempt.resource_id, stored)
+            write_new_character(db, character, key)
     return _answer(call, character)
 
 
-def _made(call: Call[CharacterForm], character_id: str) -> Character:
-    """A character of the form, whose files are in the bucket."""
-    form = call.body
+def _uploads_of_new(call: Call[CharacterForm]) -> Uploads:
+    """The files of a new character. Raises ValidationFailed when there are too few or too many."""
     recording = require_one_recording(call.files)
     uploads = Uploads(recording=recording, pictures=call.files.get("imageFiles", ()), pictures_field="imageFiles")
     if not 1 <= len(uploads.pictures) <= MAX_PICTURES:
         raise ValidationFailed.of(
             "imageFiles", f"{len(uploads.pictures)} pictures were sent; 1 to {MAX_PICTURES} are taken."
         )
-    stored = _store(call, uploads, form.ref_text)
+    return uploads
+
+
+def _made(call: Call[CharacterForm], character_id: str, stored: Stored) -> Character:
+    """A character of the form and its files."""
     assert stored.recording is not None
+    form = call.body
     now = datetime.now(UTC)
     return Character(
         id=character_id,
@@ -140,7 +149,7 @@ def _made(call: Call[CharacterForm], character_id: str) -> Character:
     )
 
 
-@endpoint(body=CharacterChanges, answer=CharacterAnswer, refuses=(Forbidden, NotFound))
+@endpoint(body=CharacterChanges, answer=CharacterAnswer, refuses=(Forbidden, NotFound, RateLimited))
 def update_character(call: Call[CharacterChanges]) -> CharacterAnswer:
     """PUT /api/characters/{characterId}, its owner: the changed character."""
     uploads = Uploads(
@@ -151,16 +160,16 @@ def update_character(call: Call[CharacterChanges]) -> CharacterAnswer:
     # Decided again in the transaction; now it spares a stranger's uploads the decoding.
     before = require_owned(find_character(firestore(), call.path["characterId"]), call.caller.id)
     check_image_count(before, call.body, added=len(uploads.pictures))
-    stored = _store(call, uploads, call.body.ref_text)
-    character = change_character(
-        firestore(),
-        before.id,
-        call.caller.id,
-        call.body,
-        recording=stored.recording,
-        pictures=stored.pictures,
-        now=datetime.now(UTC),
-    )
+    with _stored(call, uploads, call.body.ref_text) as stored:
+        character = change_character(
+            firestore(),
+            before.id,
+            call.caller.id,
+            call.body,
+            recording=stored.recording,
+            pictures=stored.pictures,
+            now=datetime.now(UTC),
+        )
     return _answer(call, character)
 
 
@@ -199,11 +208,19 @@ def _set_star(call: Call[NoBody], *, is_starred: bool) -> CharacterStarred:
     )
 
 
-def _store(call: Call[Any], uploads: Uploads, ref_text: str | None) -> Stored:
+@contextmanager
+def _stored(call: Call[Any], uploads: Uploads, ref_text: str | None) -> Iterator[Stored]:
+    """The files, decoded and in the bucket, for what is written inside. Raises RateLimited for too many uploads."""
     if not uploads.items:
-        return Stored(None, ())
+        yield Stored(None, ())
+        return
+    db, owner_id = firestore(), call.caller.id
+    most = effective_config(db).uploads_per_hour
+    message = f"At most {most} forms with files are taken in an hour; try again later."
+    spend(db, "upload", owner_id, most=most, window=timedelta(hours=1), now=datetime.now(UTC), message=message)
     decoded = decode_uploads(uploads)
-    return store_uploads(media_bucket(), owner_id=call.caller.id, decoded=decoded, ref_text=ref_text or "")
+    with stored_uploads(db, media_bucket(), owner_id=owner_id, decoded=decoded, ref_text=ref_text or "") as stored:
+        yield stored
 
 
 def _stars(call: Call[Any]) -> Mapping[str, datetime]:

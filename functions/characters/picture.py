@@ -4,6 +4,7 @@ Runs in the child process of characters.decoding.
 """
 
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -29,6 +30,16 @@ _TRANSPOSE = {
 }
 # From this orientation on, width and height are exchanged.
 _FIRST_TURNED = 5
+# A progressive JPEG is decoded anew with every scan, of which encoders make about ten; a small file could hold so many
+# thousands that each decoding took minutes. A hundred take 1.3 s at the largest size (measured, pillow 12.3).
+MAX_JPEG_SCANS = 100
+# Scans, tables and metadata together; a file of many pages of metadata has some hundreds.
+_MAX_JPEG_SEGMENTS = 10_000
+_JPEG_START = b"\xff\xd8"
+# The next marker in or after the data of a scan: not an escaped byte, nor a fill byte, restart or TEM, which have no
+# length (ITU-T T.81, B.1.1.3).
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd8])")
+_JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
 # Faster than Pillow's 6 and hardly larger.
 _COMPRESSION = 4
 
@@ -39,6 +50,7 @@ assert WebPImagePlugin.SUPPORTED
 def make_picture(content: bytes) -> bytes:
     """The picture as PNG, its first frame when it moves. Raises UploadRefused."""
     try:
+        _require_few_scans(content)
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             Image.MAX_IMAGE_PIXELS = MAX_PICTURE_PIXELS
@@ -51,6 +63,23 @@ def make_picture(content: bytes) -> bytes:
     # What Pillow's decoders raise for damaged files.
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
         raise UploadRefused(f"The picture cannot be decoded; send {PICTURE_FORMATS}.") from error
+
+
+def _require_few_scans(content: bytes) -> None:
+    """Raises ValueError for a JPEG in which a decoder would meet too many scans, or too many segments at all."""
+    if not content.startswith(_JPEG_START):
+        return
+    scans, position = 0, len(_JPEG_START)
+    for _ in range(_MAX_JPEG_SEGMENTS):
+        marker = _JPEG_MARKER.search(content, position)
+        if marker is None or marker[1][0] == _JPEG_END:
+            return
+        scans += marker[1][0] == _JPEG_SCAN
+        if scans > MAX_JPEG_SCANS:
+            break
+        # The two bytes of a segment's length count to it.
+        position = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2], "big")
+    raise ValueError("too many scans or segments")
 
 
 def _trimmed(opened: Image.Image) -> Image.Image:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from accounts.users import require_account
 from characters.character import Character, is_character_id, require_visible
-from characters.store import find_character, find_characters
+from characters.store import find_character, find_characters, missing_characters
 from contracts.message import Message
 from gcp.errors import NotFound, ValidationFailed
 from gcp.page import Page, PageRequest, page_token
@@ -41,7 +42,8 @@ def set_star(db: "Client", user_id: str, character_id: str, *, is_starred: bool,
     """The character has the user's star or not; its number of stars is returned. Repeating changes nothing.
 
     A star can be taken away from a character that was deleted or hidden since, of which the number is told no longer:
-    it is 0. Raises NotFound, ValidationFailed for one star too many, and Unavailable.
+    it is 0. Raises NotFound, ValidationFailed for one star too many, Unauthenticated for a star of a user whose account
+    is deleted, and Unavailable.
     """
     # Deferred: gRPC; whoever calls this has the client already.
     from google.api_core.exceptions import NotFound as DocumentNotFound
@@ -61,6 +63,9 @@ def set_star(db: "Client", user_id: str, character_id: str, *, is_starred: bool,
         count = max(0, character.starred) if character is not None and is_visible else 0
         if is_starred == was_starred:
             return count
+        if is_starred:
+            # Stars are taken away from a deleted account's characters too, by its deletion.
+            require_account(db, user_id, transaction=transaction)
         step = 1 if is_starred else -1
         star = {"characters": {character_id: now if is_starred else DELETE_FIELD}, "updatedAt": now}
         transaction.set(_reference(db, user_id), star, merge=True)
@@ -88,7 +93,7 @@ def list_favorites(db: "Client", user_id: str, stars: Mapping[str, datetime], pa
         newest = [star for star in newest if star < page.after]
     asked = newest[: page.limit]
     found = find_characters(db, [character_id for _, character_id in asked])
-    _forget(db, user_id, [character_id for _, character_id in asked if character_id not in found])
+    _forget(db, user_id, missing_characters(db, [each for _, each in asked if each not in found]))
     favorites = [found[character_id] for _, character_id in asked if character_id in found]
     next_token = page_token(*asked[-1]) if len(asked) < len(newest) else None
     return Page([character for character in favorites if character.is_visible_to(user_id)], next_token)

@@ -5,8 +5,9 @@ delivered twice or late adds none.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
+from contracts import log
 from gcp.trigger import Fields, trigger_written_at
 
 
@@ -14,19 +15,28 @@ from gcp.trigger import Fields, trigger_written_at
 def on_character_written(
     params: Mapping[str, str], before: Fields | None, after: Fields | None, written_at: datetime
 ) -> None:
-    """The owner's log tells that the character was created, changed or deleted.
+    """The owner's log tells that the character was created, changed or deleted; an admin's `hidden` is a boolean.
 
     A change is what moves `updatedAt`: stars, transcripts and an admin's `hidden` are none.
     """
+    _mend_hidden(params["characterId"], before, after)
     written = after or before
     if written is None or (before and after and before.get("updatedAt") == after.get("updatedAt")):
         return
     # Deferred: discovery imports every trigger, and most events are stars and end above.
+    from pydantic import ValidationError
+
     from activities.activity import Activity, ActivityType, record_activity, repeated_cause
     from characters.character import Character
     from gcp.clients import firestore
+    from gcp.documents import wrong_fields
 
-    character = Character.model_validate(written | {"id": params["characterId"]})
+    try:
+        character = Character.model_validate(written | {"id": params["characterId"]})
+    except ValidationError as error:
+        # An admin made something else of it, and delivering the event again would not help.
+        log.error("document_malformed", document=f"characters/{params['characterId']}", fields=wrong_fields(error))
+        return
     cause, type_, verb, timestamp = character.id, ActivityType.CHARACTER_CREATED, "created", character.created_at
     if after is None:
         type_, verb, timestamp = ActivityType.CHARACTER_DELETED, "deleted", written_at
@@ -64,6 +74,18 @@ def on_stars_written(
         if character_id not in has.characters:
             taken_at = has.updated_at or written_at
             _log_star(params["userId"], character_id, ActivityType.CHARACTER_UNSTARRED, starred_at, taken_at)
+
+
+def _mend_hidden(character_id: str, before: Fields | None, after: Fields | None) -> None:
+    # Deferred: this module is imported at discovery.
+    from gcp.switches import may_need_mending, mend_switch
+
+    if after is not None and may_need_mending("hidden", before, after):
+        from gcp.clients import firestore
+
+        mend_switch(
+            firestore(), f"characters/{character_id}", "hidden", before=before, after=after, now=datetime.now(UTC)
+        )
 
 
 def _log_star(user_id: str, character_id: str, type_: str, starred_at: datetime, timestamp: datetime) -> None:

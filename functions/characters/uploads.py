@@ -8,8 +8,10 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -18,9 +20,11 @@ from characters.decoding import WALL_SECONDS, Frame, pack_frame, read_frames
 from characters.limits import MAX_PICTURE_BYTES, MAX_RECORDING_BYTES, MIB
 from contracts import log
 from contracts.media_paths import picture_object, recording_object
-from gcp.errors import Detail, Unavailable, ValidationFailed
+from gcp.errors import ApiError, Detail, Unavailable, ValidationFailed
+from media.deletions import list_unnamed_objects
 
 if TYPE_CHECKING:
+    from google.cloud.firestore import Client
     from google.cloud.storage import Bucket
 
 _FUNCTIONS_DIR = Path(__file__).resolve().parent.parent
@@ -67,6 +71,10 @@ class Stored(NamedTuple):
     recording: Recording | None
     pictures: tuple[str, ...]
 
+    @property
+    def object_names(self) -> tuple[str, ...]:
+        return (*([self.recording.object_name] if self.recording else []), *self.pictures)
+
 
 def require_one_recording(files: Mapping[str, Sequence[bytes]]) -> bytes:
     """The form's only `audioFile`. Raises ValidationFailed."""
@@ -104,11 +112,15 @@ def decode_uploads(uploads: Uploads) -> Decoded:
     return Decoded(DecodedRecording(wav, header["durationSeconds"], header["wasCut"]), pictures)
 
 
-def store_uploads(bucket: "Bucket", *, owner_id: str, decoded: Decoded, ref_text: str) -> Stored:
+@contextmanager
+def stored_uploads(
+    db: "Client", bucket: "Bucket", *, owner_id: str, decoded: Decoded, ref_text: str
+) -> Iterator[Stored]:
     """The decoded files are in the bucket, each under a new random name. Raises Unavailable.
 
-    The words of `ref_text` are those of the upload: they are dropped when the clip lacks some of them. Objects whose
-    document never comes to be stay in the bucket: nothing names them, and nothing looks for them yet.
+    The words of `ref_text` are those of the upload: they are dropped when the clip lacks some of them. Inside, the
+    document that names the objects is written. When that is refused they are listed for deletion. They stay when nobody
+    knows whether it was written, and when this process dies.
     """
     recording = None
     if decoded.recording is not None:
@@ -117,11 +129,20 @@ def store_uploads(bucket: "Bucket", *, owner_id: str, decoded: Decoded, ref_text
             duration_seconds=decoded.recording.duration_seconds,
             ref_text="" if decoded.recording.was_cut else ref_text,
         )
-        _write(bucket, recording.object_name, decoded.recording.wav, "audio/wav")
-    names = tuple(picture_object(owner_id, uuid.uuid4().hex) for _ in decoded.pictures)
-    for name, picture in zip(names, decoded.pictures, strict=True):
-        _write(bucket, name, picture, "image/png")
-    return Stored(recording, names)
+    stored = Stored(recording, tuple(picture_object(owner_id, uuid.uuid4().hex) for _ in decoded.pictures))
+    is_complete = False
+    try:
+        if recording is not None and decoded.recording is not None:
+            _write(bucket, recording.object_name, decoded.recording.wav, "audio/wav")
+        for name, picture in zip(stored.pictures, decoded.pictures, strict=True):
+            _write(bucket, name, picture, "image/png")
+        is_complete = True
+        yield stored
+    except ApiError as error:
+        # What is unavailable after the last upload is the database, which may have taken the document all the same.
+        if not (is_complete and isinstance(error, Unavailable)):
+            list_unnamed_objects(db, stored.object_names, owner_id=owner_id, now=datetime.now(UTC))
+        raise
 
 
 def _write(bucket: "Bucket", name: str, content: bytes, content_type: str) -> None:

@@ -12,7 +12,7 @@ from config.platform import PlatformConfig
 STATUS, README = "status", "readme"
 _SHOWN_LENGTH = 60
 _INTRODUCTION = (
-    "What can be changed here while everything runs. An edit is checked in a moment and in force half a minute later; "
+    "What can be changed here while everything runs. An edit is checked in a moment and in force within a minute; "
     "status says so, or names what is wrong, and then nothing has changed. A field that is removed has its default, "
     "and deleting the document brings all of them back."
 )

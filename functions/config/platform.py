@@ -44,6 +44,9 @@ class PlatformConfig(Message):
         default=30, ge=1, le=1_000, description="sign-ins per e-mail address in a quarter of an hour"
     )
     scripts_per_hour: int = Field(default=60, ge=1, le=10_000, description="scripts a user has written in an hour")
+    uploads_per_hour: int = Field(
+        default=120, ge=1, le=10_000, description="forms with files, for new or changed characters, per user in an hour"
+    )
     feedback_per_hour: int = Field(default=20, ge=1, le=1_000, description="messages of feedback per user in an hour")
     unfinished_jobs: int = Field(default=10, ge=1, le=1_000, description="videos in the making at once, per user")
 

@@ -21,8 +21,10 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from contracts import log
 from contracts.environment import ConfigurationError
 from gcp.cors import cors_headers, preflight_headers
-from gcp.deployment import REGION
+from gcp.deployment import INVOKER, MAX_INSTANCES, REGION, service_account
 from gcp.errors import ApiError, BodyTooLarge, MethodNotAllowed, NotFound, Unavailable, ValidationFailed
+from gcp.form import read_form
+from gcp.front_door import original_headers, original_path
 from gcp.models import Form, NoBody, QueryParameter, WithHeaders
 from gcp.settings import settings
 from gcp.validation import validation_details
@@ -55,7 +57,7 @@ class Call(Generic[BodyModel]):
     user: "User | None" = None
     signed_in_at: datetime | None = None
     files: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
-    # By lower-case name.
+    # The client's own, by lower-case name (gcp.front_door).
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -118,10 +120,11 @@ def _deployment_options(route: Route) -> dict[str, Any]:
         # More than one request at a time needs a whole CPU (Cloud Run's rule).
         "cpu": 1,
         "concurrency": concurrency,
+        "max_instances": MAX_INSTANCES,
         "timeout_sec": max(each.timeout_seconds for each in served),
         "secrets": sorted({secret for each in served for secret in each.secrets}),
-        "service_account": f"api-{route.entity}@",
-        "invoker": "public",
+        "service_account": service_account(f"api-{route.entity}"),
+        "invoker": INVOKER,
     }
 
 
@@ -182,7 +185,8 @@ def _dispatch(request: Request, named: Route | None, request_id: str, fields: di
     if request.method == "OPTIONS":
         # Also on an unknown path: a browser that is refused the preflight shows its page no answer at all.
         return _preflight(by_method)
-    path = named.match(request.path) if named else None
+    request_path = original_path(request, named.function) if named else request.path
+    path = named.match(request_path) if named else None
     if path is None:
         raise NotFound("There is nothing at this path.")
     route = by_method.get("GET" if request.method == "HEAD" else request.method)
@@ -192,7 +196,8 @@ def _dispatch(request: Request, named: Route | None, request_id: str, fields: di
     fields["operation"] = route.function
     # The sibling's module is the named function's own or of the same entity; imported now, not at cold start.
     handler = cast("Handler", getattr(importlib.import_module(route.module), route.function))
-    user, signed_in_at = _authenticate(request, route)
+    headers = original_headers(request)
+    user, signed_in_at = _authenticate(headers, route)
     if user:
         fields["user_id"] = user.id
     body, files = _parse(request, handler.body)
@@ -202,20 +207,20 @@ def _dispatch(request: Request, named: Route | None, request_id: str, fields: di
             path=path,
             query=request.args.to_dict(),
             request_id=request_id,
-            request_path=request.path,
+            request_path=request_path,
             user=user,
             signed_in_at=signed_in_at,
             files=files,
-            headers={name.lower(): value for name, value in request.headers.items()},
+            headers=headers,
         )
     )
     if isinstance(answer, Response):
         return answer
-    content, headers = answer if isinstance(answer, WithHeaders) else (answer, {})
-    if route.access is Access.OPTIONAL_USER and "Authorization" not in request.headers:
-        headers = {"Cache-Control": _PUBLIC, **headers}
+    content, answered = answer if isinstance(answer, WithHeaders) else (answer, {})
+    if route.access is Access.OPTIONAL_USER and "authorization" not in headers:
+        answered = {"Cache-Control": _PUBLIC, **answered}
     body_bytes = TypeAdapter(handler.answer).dump_json(content, by_alias=True)
-    return Response(body_bytes, status=200, content_type="application/json", headers=dict(headers))
+    return Response(body_bytes, status=200, content_type="application/json", headers=dict(answered))
 
 
 def _preflight(by_method: Mapping[str, Route]) -> Response:
@@ -227,11 +232,11 @@ def _allowed(by_method: Mapping[str, object]) -> list[str]:
     return sorted({*by_method, "OPTIONS"} | ({"HEAD"} if "GET" in by_method else set()))
 
 
-def _authenticate(request: Request, route: Route) -> "tuple[User | None, datetime | None]":
+def _authenticate(headers: Mapping[str, str], route: Route) -> "tuple[User | None, datetime | None]":
     """The user whose token came along, and when they signed in. Raises Unauthenticated for a bad token."""
     if route.access is Access.ANYONE:
         return None, None
-    authorization = request.headers.get("Authorization", "")
+    authorization = headers.get("authorization", "")
     if not authorization.strip() and route.access is Access.OPTIONAL_USER:
         return None, None
     # Deferred: routes for anyone need neither.
@@ -246,16 +251,12 @@ def _parse(request: Request, model: type[BaseModel]) -> tuple[BaseModel, Mapping
     """The body as its model, and the files of a form. Raises ValidationFailed and BodyTooLarge."""
     if model is NoBody:
         return NoBody(), {}
-    is_form = issubclass(model, Form)
-    _check_size(request, MAX_FORM_BYTES if is_form else MAX_JSON_BYTES)
+    _check_size(request, MAX_FORM_BYTES if issubclass(model, Form) else MAX_JSON_BYTES)
     try:
-        if not is_form:
+        if not issubclass(model, Form):
             return model.model_validate_json(request.get_data() or b"{}"), {}
-        # Empty text fields are what forms send for "not filled in".
-        fields = {name: value for name, value in request.form.items() if value != ""}
-        # A file that nobody chose is sent as well, with an empty name.
-        files = {name: [each.read() for each in request.files.getlist(name) if each.filename] for name in request.files}
-        return model.model_validate(fields), files
+        form = read_form(request, model)
+        return model.model_validate(form.texts), form.files
     except ValidationError as error:
         raise ValidationFailed(validation_details(error)) from error
 

@@ -7,15 +7,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 
 
-def means_yes(value: object) -> bool:
-    """Whether an admin who typed this into the console meant true: all but false, nothing, and a text that says no."""
-    if isinstance(value, str):
-        return value.strip().lower() not in {"", "false", "no", "off", "0"}
-    return bool(value)
+def is_set(value: object) -> bool:
+    """Whether a switch counts as set: unless it is false itself, since it keeps something from being used."""
+    return value is not False
 
 
-# A field of a stored document that admins set by hand: no slip of theirs may fail the requests that read it.
-Switch = Annotated[bool, BeforeValidator(means_yes)]
+# A field of a stored document that admins set by hand: no slip of theirs may fail the requests that read it, or undo
+# what the switch is for, until it is mended (gcp.switches).
+Switch = Annotated[bool, BeforeValidator(is_set)]
 
 
 class Body(BaseModel):

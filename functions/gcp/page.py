@@ -29,6 +29,7 @@ MOST = 100
 NEXT_PAGE_HEADER = "X-Next-Page-Token"
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,100}")
 _MAX_TOKEN_LENGTH = 500
+_END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 # Firestore refuses some ids (".", "__x__") with an error of its own.
 _DOCUMENT_ID = re.compile(r"(?!\.|__)[A-Za-z0-9_.\-]{1,200}")
 _PLAIN = re.compile(r"(?!__)[A-Za-z0-9_-]{1,150}")
@@ -86,12 +87,14 @@ def page_request(query: Mapping[str, str], *, default: int = MOST) -> PageReques
 def read_page(query: "Query", field: str, request: PageRequest) -> "tuple[list[DocumentSnapshot[Any]], str | None]":
     """The page's documents, newest first by `field` and then by id, and the next page's token.
 
-    One document more than asked for is read: whether there is a next page.
+    One document more than asked for is read: whether there is a next page. A document whose `field` an admin made
+    something else than a moment is in no page.
     """
     # Deferred: gRPC; whoever has a query has it already.
-    from google.cloud.firestore import Query
+    from google.cloud.firestore import FieldFilter, Query
 
-    ordered = query.order_by(field, direction=Query.DESCENDING).order_by("__name__", direction=Query.DESCENDING)
+    dated = query.where(filter=FieldFilter(field, "<=", _END_OF_TIME))
+    ordered = dated.order_by(field, direction=Query.DESCENDING).order_by("__name__", direction=Query.DESCENDING)
     if request.after is not None:
         moment, document_id = request.after
         ordered = ordered.start_after({field: moment, "__name__": document_id})

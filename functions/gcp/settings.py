@@ -18,7 +18,7 @@ class Settings(Environment):
         """The keys of session tokens: JWT_SECRET's one or two words, each at least 32 bytes.
 
         The first one signs; during a rotation the second, the key before it, is still accepted. One secret holds
-        both, so that a rotation is a new version of it and no change of the deployment.
+        both, so that a rotation is a new version of it, which the functions get when they are deployed again.
         """
         secrets = tuple(self.require("JWT_SECRET").split())
         if len(secrets) not in {1, 2}:
@@ -42,6 +42,14 @@ class Settings(Environment):
             raise ConfigurationError(f"{name} holds a key shorter than {_MIN_SECRET_BYTES} bytes")
         if key.startswith(LOCAL_SECRET_PREFIX) and not self.is_local:
             raise ConfigurationError(f"{name} is a local development key; {self.project_id!r} refuses it")
+
+    @property
+    def is_behind_gateway(self) -> bool:
+        """Whether API Gateway passes every request on, and nobody else can call; else it is Firebase Hosting."""
+        front_door = self.get("FRONT_DOOR", "hosting")
+        if front_door not in {"hosting", "api_gateway"}:
+            raise ConfigurationError("FRONT_DOOR is neither hosting nor api_gateway")
+        return front_door == "api_gateway"
 
     @property
     def tokens_to_give(self) -> int:

@@ -14,7 +14,7 @@ from firebase_functions import firestore_fn, params, scheduler_fn, storage_fn
 from firebase_functions.options import MemoryOption
 
 from contracts import log
-from gcp.deployment import REGION
+from gcp.deployment import MAX_INSTANCES, REGION, service_account
 from gcp.settings import settings
 
 Fields = dict[str, Any]
@@ -27,8 +27,9 @@ _OPTIONS: dict[str, Any] = {
     "memory": MemoryOption.MB_256,
     "cpu": 1,
     "concurrency": 16,
+    "max_instances": MAX_INSTANCES,
     "timeout_sec": 60,
-    "service_account": "triggers@",
+    "service_account": service_account("triggers"),
 }
 
 

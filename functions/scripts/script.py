@@ -11,7 +11,7 @@ from contracts.message import Message
 from contracts.publication import script_media_objects
 from contracts.video_job import VideoFile
 from gcp.errors import ValidationFailed
-from gcp.text import DIRECTION_CONTROLS, has_controls
+from gcp.text import DIRECTION_CONTROLS, has_controls, is_visible
 
 MIN_CHARACTERS, MAX_CHARACTERS = 2, 5
 MIN_PROMPT_LENGTH, MAX_PROMPT_LENGTH = 10, 2000
@@ -26,11 +26,14 @@ _BREAKS = re.compile("[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
 def spoken_text(text: str) -> str:
     """The text on one line, without space at its ends and without controls of direction.
 
-    Raises ValueError for any other control character: it can be neither spoken nor shown.
+    Raises ValueError for any other control character, which can be neither spoken nor shown, and for a text that shows
+    nothing.
     """
     cleaned = DIRECTION_CONTROLS.sub("", _BREAKS.sub(" ", text)).strip()
     if has_controls(cleaned):
         raise ValueError("the text holds a control character")
+    if cleaned and not is_visible(cleaned):
+        raise ValueError("the text has no visible character")
     return cleaned
 
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from accounts.users import require_account
 from contracts.video_job import JobStatus
+from gcp.documents import read_document
 from gcp.errors import NotFound
 from gcp.idempotency import Key, finish
 from gcp.page import Page, PageRequest, read_page
@@ -33,8 +35,7 @@ def find_script(db: "Client", script_id: str, *, transaction: "Transaction | Non
     """The script of that id, or None, also for a text that cannot be an id."""
     if not _SCRIPT_ID.fullmatch(script_id):
         return None
-    fields = script_reference(db, script_id).get(transaction=transaction).to_dict()
-    return Script.model_validate(fields | {"id": script_id}) if fields is not None else None
+    return read_document(Script, script_reference(db, script_id).get(transaction=transaction), id=script_id)
 
 
 def find_own_script(db: "Client", script_id: str, owner_id: str, *, transaction: "Transaction | None" = None) -> Script:
@@ -52,18 +53,20 @@ def list_scripts(db: "Client", owner_id: str, request: PageRequest) -> Page[Scri
 
     own = db.collection("scripts").where(filter=FieldFilter("ownerId", "==", owner_id))
     found, next_token = read_page(own, "createdAt", request)
-    return Page([Script.model_validate({**(each.to_dict() or {}), "id": each.id}) for each in found], next_token)
+    return Page([script for each in found if (script := read_document(Script, each, id=each.id))], next_token)
 
 
 def create_script(db: "Client", script: Script, key: Key | None = None) -> None:
     """The script is stored, as what the key's request made; its activity follows from that (scripts.triggers).
 
-    Raises RequestInProgress when another request has taken the key over, and Unavailable.
+    Raises Unauthenticated when the owner's account is deleted, RequestInProgress when another request has taken the key
+    over, and Unavailable.
     """
     fields = script.to_document()
     del fields["id"]
 
     def create(transaction: "Transaction") -> None:
+        require_account(db, script.owner_id, transaction=transaction)
         if finish(transaction, key):
             transaction.create(script_reference(db, script.id), fields)
 
@@ -76,10 +79,12 @@ def update_dialogue(
     """The owner's script with these lines; its activity follows from that (scripts.triggers).
 
     A video that is being made keeps the lines with which it was started, and its job says so. The audio of lines that
-    are gone is listed for deletion. Raises NotFound and ValidationFailed.
+    are gone is listed for deletion. Raises Unauthenticated when the owner's account is deleted, NotFound and
+    ValidationFailed.
     """
 
     def update(transaction: "Transaction") -> Script:
+        require_account(db, owner_id, transaction=transaction)
         before = find_own_script(db, script_id, owner_id, transaction=transaction)
         script = before.with_dialogue(lines, now)
         # Clients also send what they got back unchanged, which is no edit that the job should tell of.

@@ -8,18 +8,21 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from gcp.page import plain_id
-from gcp.text import has_controls
+from gcp.text import name_text
 from gcp.transactions import transact
 from tokens.balance import balance_problem, is_whole_number, shown
 from tokens.ledger import LedgerEntry, entry_reference
 from tokens.reconciliation import reconcile, sum_ledger, write_reconciled
 
 if TYPE_CHECKING:
-    from google.cloud.firestore import Client, Transaction
+    from google.cloud.firestore import Client, DocumentReference, Transaction
 
 MAX_DELTA = 1_000_000
 MAX_REASON_LENGTH = 500
 Outcome = Literal["nothing", "applied", "refused"]
+_ADD_ANOTHER = "Add a new document."
+# What a cloned document begins with, and so no word of ours on what became of it.
+_NOT_OURS = f"Refused: leave `status` out, which tells what became of an adjustment. {_ADD_ANOTHER}"
 
 
 def adjustment_problem(fields: Mapping[str, object]) -> str | None:
@@ -29,27 +32,33 @@ def adjustment_problem(fields: Mapping[str, object]) -> str | None:
         return f"delta is a whole number other than 0 from -{MAX_DELTA:,} to {MAX_DELTA:,}, not {shown(delta)}"
     if not isinstance(reason, str) or not 1 <= len(reason.strip()) <= MAX_REASON_LENGTH:
         return f"reason is a text of 1 to {MAX_REASON_LENGTH} characters; the user reads it"
-    if has_controls(reason):
-        return "reason is one line"
+    try:
+        name_text(reason)
+    except ValueError as error:
+        return f"reason is one line: {error}"
     return None
 
 
-def apply_adjustment(db: "Client", user_id: str, adjustment_id: str, now: datetime) -> Outcome:
-    """The adjustment is applied or refused, once; nothing when that was done before.
+def apply_adjustment(
+    db: "Client", user_id: str, adjustment_id: str, created: Mapping[str, object], now: datetime
+) -> Outcome:
+    """The adjustment is applied or refused, once; nothing when that was done before. `created` is what it began as.
 
     A direct edit of the balance that is not in the ledger yet was made first, so it is entered first.
     """
     adjustment_reference = db.document("users", user_id, "adjustments", adjustment_id)
+    if "status" in created:
+        return _refuse_status(db, adjustment_reference)
     user_reference = db.document("users", user_id)
 
     def refuse(transaction: "Transaction", problem: str) -> Outcome:
-        refusal = {"status": "refused", "problem": f"Refused: {problem}. Add a new document."}
+        refusal = {"status": "refused", "problem": f"Refused: {problem}. {_ADD_ANOTHER}"}
         transaction.update(adjustment_reference, refusal)
         return "refused"
 
     def in_transaction(transaction: "Transaction") -> Outcome:
         fields = adjustment_reference.get(transaction=transaction).to_dict()
-        if fields is None or fields.get("status") in {"applied", "refused"}:
+        if fields is None or fields.get("status") in ("applied", "refused"):
             return "nothing"
         problem = adjustment_problem(fields)
         if problem:
@@ -81,5 +90,18 @@ def apply_adjustment(db: "Client", user_id: str, adjustment_id: str, now: dateti
         transaction.create(entry_at, entry.to_document())
         transaction.update(adjustment_reference, {"status": "applied", "problem": None, "appliedAt": now})
         return "applied"
+
+    return transact(db, in_transaction)
+
+
+def _refuse_status(db: "Client", reference: "DocumentReference") -> Outcome:
+    refusal = {"status": "refused", "problem": _NOT_OURS}
+
+    def in_transaction(transaction: "Transaction") -> Outcome:
+        fields = reference.get(transaction=transaction).to_dict()
+        if fields is None or all(fields.get(name) == told for name, told in refusal.items()):
+            return "nothing"
+        transaction.update(reference, refusal)
+        return "refused"
 
     return transact(db, in_transaction)

@@ -8,14 +8,14 @@ from gcp.trigger import Fields, trigger_created
 
 
 @trigger_created("users/{userId}/adjustments/{adjustmentId}")
-def on_adjustment_created(params: Mapping[str, str], _fields: Fields) -> None:
+def on_adjustment_created(params: Mapping[str, str], fields: Fields) -> None:
     """The adjustment is applied to the balance or refused, and says so itself."""
     # Deferred: discovery imports every trigger.
     from gcp.clients import firestore
     from tokens.adjustments import apply_adjustment
 
     user_id, adjustment_id = params["userId"], params["adjustmentId"]
-    outcome = apply_adjustment(firestore(), user_id, adjustment_id, datetime.now(UTC))
+    outcome = apply_adjustment(firestore(), user_id, adjustment_id, fields, datetime.now(UTC))
     log.info("adjustment_handled", user_id=user_id, adjustment_id=adjustment_id, outcome=outcome)
 
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from contracts.video_job import VideoJob
+from gcp.documents import read_document
 from gcp.page import Page, PageRequest, read_page
 
 if TYPE_CHECKING:
@@ -16,4 +17,4 @@ def list_jobs(db: "Client", user_id: str, request: PageRequest) -> Page[VideoJob
 
     own = db.collection("videoJobs").where(filter=FieldFilter("userId", "==", user_id))
     found, next_token = read_page(own, "createdAt", request)
-    return Page([VideoJob.model_validate(each.to_dict()) for each in found], next_token)
+    return Page([job for each in found if (job := read_document(VideoJob, each))], next_token)

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from accounts.users import find_user
+from accounts.users import find_user, require_account
 from activities.activity import Activity, ActivityType, write_activity
 from characters.store import find_characters
 from config.platform import effective_config
 from contracts.job_snapshot import JobSnapshot, Line, Speaker
 from contracts.video_job import DEADLINE, Enqueueing, JobStatus, VideoJob, ended_fields, failed_fields
-from gcp.errors import InsufficientTokens, JobUnfinished, NotFound, RateLimited, Unauthenticated, ValidationFailed
+from gcp.documents import read_document
+from gcp.errors import InsufficientTokens, JobUnfinished, NotFound, RateLimited, ValidationFailed
 from gcp.idempotency import Key, find_earlier, remember
 from gcp.transactions import transact
 from scripts.store import find_own_script
@@ -58,8 +59,8 @@ def find_jobs(db: "Client", job_ids: Sequence[str]) -> dict[str, VideoJob]:
     """The jobs of these ids in one read; missing ones are absent."""
     if not job_ids:
         return {}
-    found = (each.to_dict() for each in db.get_all([job_reference(db, job_id) for job_id in job_ids]) if each.exists)
-    return {job.job_id: job for job in map(VideoJob.model_validate, found)}
+    found = db.get_all([job_reference(db, job_id) for job_id in job_ids])
+    return {job.job_id: job for each in found if (job := read_document(VideoJob, each))}
 
 
 def new_job_id() -> str:
@@ -96,9 +97,7 @@ def start_job(
         earlier = find_job(db, script.video_job_id, transaction=transaction) if script.video_job_id else None
         if earlier and not earlier.status.is_terminal:
             raise JobUnfinished(earlier.job_id)
-        user = find_user(db, user_id, transaction=transaction)
-        if user is None or user.deleted_at is not None:
-            raise Unauthenticated
+        user = require_account(db, user_id, transaction=transaction)
         if user.tokens - user.held < price:
             raise InsufficientTokens(required=price, available=user.tokens - user.held)
         # Every unfinished job has its open hold. Two starts at once both change the user, so one of them counts again.

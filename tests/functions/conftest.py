@@ -122,11 +122,21 @@ def call_api(product: pytest.MonkeyPatch) -> CallApi:
 
 @pytest.fixture
 def deliver_created(db: "Client", product: pytest.MonkeyPatch) -> Iterator[DeliverCreated]:
-    """A function that calls a trigger with the event of a document's creation, as Eventarc delivers it."""
+    """A function that calls a trigger with the event of a document's creation, as Eventarc delivers it.
+
+    `fields` is what the document was created with, where that is no longer what it has.
+    """
     assert product
 
-    def deliver(trigger: Callable[[CloudEvent], None], path: str, *, event_id: str = "event1") -> None:
-        created = DocumentEventData(value=_event_document(path, db.document(path).get().to_dict() or {}))
+    def deliver(
+        trigger: Callable[[CloudEvent], None],
+        path: str,
+        *,
+        fields: Mapping[str, Any] | None = None,
+        event_id: str = "event1",
+    ) -> None:
+        created_as = db.document(path).get().to_dict() or {} if fields is None else fields
+        created = DocumentEventData(value=_event_document(path, created_as))
         trigger(_firestore_event(db, "created", path, created, event_id))
 
     yield deliver

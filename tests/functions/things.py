@@ -4,12 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from characters.character import Character, Recording, VoiceConfig
-from characters.store import write_new_character
 from contracts.background import BackgroundStatus, BackgroundVideo, background_id
 from contracts.video_job import JobStatus, VideoJob
 from local.addresses import QUEUE, TASKS_SERVICE_ACCOUNT
 from scripts.script import DialogueLine, Script
-from scripts.store import create_script
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
@@ -43,7 +41,7 @@ def write_character(db: "Client", character_id: str) -> None:
         created_at=NOW,
         updated_at=NOW,
     )
-    write_new_character(db, character)
+    db.document("characters", character_id).set(character.to_document())
 
 
 def write_script(db: "Client", script_id: str = SCRIPT_ID, *, job_id: str | None = None) -> None:
@@ -58,7 +56,7 @@ def write_script(db: "Client", script_id: str = SCRIPT_ID, *, job_id: str | None
         created_at=NOW,
         updated_at=NOW,
     )
-    create_script(db, script)
+    db.document("scripts", script_id).set(script.to_document())
 
 
 def write_failed_job(db: "Client") -> None:

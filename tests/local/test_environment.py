@@ -95,6 +95,12 @@ def test_the_local_suite_runs_the_functions_under_the_python_of_their_venv(proje
     assert [codebase["runtime"] for codebase in config["functions"]] == ["python313"]
 
 
+def test_bytecode_that_a_function_writes_does_not_load_all_of_them_anew(project: Path) -> None:
+    config = json.loads(write_local_config(project, Ports()).read_text())
+
+    assert ["__pycache__" in codebase["ignore"] for codebase in config["functions"]] == [True]
+
+
 def test_the_local_suite_listens_where_it_is_told(project: Path) -> None:
     config = json.loads(write_local_config(project, Ports().shifted(20_000)).read_text())
 

@@ -290,6 +290,31 @@ def test_what_the_emulator_never_says_of_a_sign_in(
     assert (answer.status, code(answer)) == refusal
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("email", "Bob <ann@example.com>"),
+        ("email", "<ann@example.com>"),
+        ("email", "ann@"),
+        ("name", "\u200b\u200b"),
+        ("name", "\u202e\ufeff"),
+        ("name", "Ann\0"),
+    ],
+)
+def test_a_name_that_shows_nothing_and_what_is_no_address_alone_are_refused(
+    call_api: CallApi, field: str, value: str
+) -> None:
+    refused = sign_up(call_api, **{field: value})
+
+    assert (refused.status, refused.body["detail"][0]["loc"]) == (422, ["body", field])
+
+
+def test_a_sign_in_takes_an_address_alone(call_api: CallApi) -> None:
+    refused = sign_in(call_api, email="Bob <ann@example.com>")
+
+    assert (refused.status, refused.body["detail"][0]["loc"]) == (422, ["body", "email"])
+
+
 @pytest.mark.parametrize("operation", ["signup", "login"])
 def test_a_sign_in_service_that_is_down_is_not_the_users_fault(
     auth: FirebaseAuth, call_api: CallApi, product: pytest.MonkeyPatch, operation: str

@@ -351,24 +351,25 @@ def test_killed_after_any_call_and_delivered_again_the_same_is_left(bucket: "Buc
     assert (set(objects), known) == (NEEDED | BOBS, {"bob"})
 
 
-def test_what_a_late_request_wrote_goes_with_the_second_look(
+def test_what_a_late_request_wrote_goes_two_minutes_later_and_again_after_a_day(
     db: "Client", bucket: "Bucket", identities: Identities
 ) -> None:
     build(db, bucket)
     request_account_deletion(db, "ann", NOW)
     sweep(db, bucket, identities)
+    look = functools.partial(continue_due_account_deletions, db, bucket, remove_identity=identities.remove)
+    soon, sooner = NOW + timedelta(minutes=2), NOW + timedelta(minutes=4)
+
     db.document("scripts", "9" * 32).set(script("ann", line_object("ann", "c" * 64)))
-
-    first = continue_due_account_deletions(db, bucket, remove_identity=identities.remove, now=DAY_LATER)
-
-    assert (first, fields_of(db, "scripts/" + "9" * 32)) == (1, None)
+    assert (look(now=soon), fields_of(db, "scripts/" + "9" * 32)) == (1, None)
     # It found something, so that it looks once more: the deletion of a script makes an activity, for instance.
-    assert fields_of(db, "accountDeletions/ann") == {
-        "lastFoundAt": DAY_LATER,
-        "checkAt": DAY_LATER + timedelta(hours=25),
-    }
-    last = DAY_LATER + timedelta(hours=25)
-    assert continue_due_account_deletions(db, bucket, remove_identity=identities.remove, now=last) == 1
+    assert fields_of(db, "accountDeletions/ann") == {"lastFoundAt": soon, "checkAt": sooner}
+
+    # Nothing is found now; only an event that is a day late may still write.
+    last = soon + timedelta(hours=25)
+    assert look(now=sooner) == 1
+    assert fields_of(db, "accountDeletions/ann") == {"lastFoundAt": soon, "checkAt": last}
+    assert look(now=last) == 1
     assert fields_of(db, "accountDeletions/ann") is None
 
 

@@ -221,6 +221,7 @@ def test_the_access_of_nobody_is_not_extended(db: "Client") -> None:
         ("A\nnn", "", "Ann"),
         ("\u202eAnn", "", "Ann"),
         ("\u2066\n", "ann@example.com", "ann"),
+        ("\u200b\u200b", "ann@example.com", "ann"),
         ("n" * 60, "", "n" * 50),
         ("n" * 49 + " n", "", "n" * 49),
     ],

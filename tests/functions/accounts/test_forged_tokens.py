@@ -45,6 +45,12 @@ FORGED = [
         lambda _: session("ann", iss=f"https://securetoken.google.com/{AUTH_PROJECT}"), id="session: Google's issuer"
     ),
     pytest.param(lambda _: session("bob"), id="session: nobody's"),
+    pytest.param(lambda _: session(""), id="session: nobody"),
+    pytest.param(lambda _: session("ann", sub=1), id="session: a number for a user"),
+    pytest.param(lambda _: session("ann/b"), id="session: a path for a user"),
+    pytest.param(lambda _: session("__ann__"), id="session: a reserved id"),
+    pytest.param(lambda _: session("ann\n"), id="session: a line break"),
+    pytest.param(lambda _: session("a" * 2000), id="session: long user"),
     pytest.param(lambda _: id_token("ann", header={"kid": key_id(settings().jwt_secrets[0])}), id="ID: our key's name"),
     pytest.param(lambda _: id_token("ann", exp=...), id="ID: no end"),
     pytest.param(lambda _: id_token("ann", exp=seconds(AGO)), id="ID: ended"),

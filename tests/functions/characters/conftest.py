@@ -15,7 +15,6 @@ from werkzeug.test import EnvironBuilder
 
 from accounts.sessions import issue_session
 from characters.character import Character, Recording, VoiceConfig
-from characters.store import write_new_character
 from gcp import clients
 from gcp.settings import settings
 from routes import ROUTES, siblings
@@ -95,7 +94,7 @@ def write_character(db: "Client") -> WriteCharacter:
             created_at=NOW,
             updated_at=NOW,
         ).model_copy(update=changes)
-        write_new_character(db, character)
+        db.document("characters", character_id).set(character.to_document())
         return character
 
     return write

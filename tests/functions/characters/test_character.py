@@ -123,12 +123,16 @@ def test_other_keys_are_refused(keys: str) -> None:
 @pytest.mark.parametrize(
     ("field", "good", "bad"),
     [
-        ("displayName", ["a", " a ", "a" * 50, "Zoë 👩‍🚀"], [" ", "a" * 51, "a\nb", "a\x00", "\u202ecba", "a\u2028b"]),
+        (
+            "displayName",
+            ["a", " a ", "a" * 50, "Zoë 👩‍🚀"],
+            [" ", "a" * 51, "a\nb", "a\x00", "\u202ecba", "a\u2028b", "\u200b"],
+        ),
         ("speed", ["0.5", "2", "1.25"], ["0.49", "2.01", "NaN", "Infinity", "fast", ""]),
         ("nfeSteps", ["20", "50"], ["19", "51", "32.5", "many"]),
         ("crossFadeDuration", ["0", "1.0"], ["-0.1", "1.1", "nan"]),
         ("removeSilences", ["true", "false", "1", "0"], ["maybe"]),
-        ("refText", ["a", "a" * 500], [" ", "a" * 501]),
+        ("refText", ["a", "a" * 500, "a\nb"], [" ", "a" * 501, "a\x00b", "\ufeff\u200b"]),
     ],
 )
 @pytest.mark.parametrize("form", [CharacterForm, CharacterChanges])

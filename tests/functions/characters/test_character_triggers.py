@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from accounts.users import User
 from characters.stars import set_star
 from characters.triggers import on_character_written, on_stars_written
 from tests.functions.characters.conftest import NOW, WriteCharacter
@@ -76,8 +77,21 @@ def test_what_its_owner_did_not_do_is_no_update(
     assert log(db, "ann") == []
 
 
-def test_stars_are_in_the_log_of_who_gave_them(db: "Client", fields: Fields, deliver_written: Deliver) -> None:
+def test_the_event_of_a_character_that_an_admin_damaged_is_over_with_a_line_in_the_log(
+    fields: Fields, deliver_written: Deliver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = fields | {"displayName": 5, "updatedAt": LATER}
+
+    deliver_written(on_character_written, "characters/known", before=fields, after=damaged)
+
+    assert '"document": "characters/known", "fields": ["displayName"]' in capsys.readouterr().out
+
+
+def test_stars_are_in_the_log_of_who_gave_them(
+    db: "Client", fields: Fields, deliver_written: Deliver, make_user: Callable[..., User]
+) -> None:
     assert fields
+    make_user("eve")
     documents: list[Fields | None] = [None]
     for number in range(4):
         set_star(db, "eve", "known", is_starred=number % 2 == 0, now=NOW + timedelta(seconds=number))

@@ -116,6 +116,19 @@ def test_a_pause_is_found_over_the_noise_of_a_room() -> None:
     assert make_clip(files.wav(speech + noise)).duration_seconds == pytest.approx(8.3, abs=0.05)
 
 
+def with_sample(value: float) -> bytes:
+    """A voice in floats, one of which is this."""
+    samples = files.voice(2.0).astype(np.float64)
+    samples[30_000] = value
+    return files.float_wav(samples)
+
+
+def test_a_voice_above_a_constant_level_is_taken() -> None:
+    content = files.float_wav(files.voice(2.0, peak=0.3).astype(np.float64) + 0.2)
+
+    assert make_clip(content).duration_seconds == 2.0
+
+
 WHOLE = files.wav(files.voice(3.0))
 
 
@@ -172,7 +185,14 @@ def test_no_more_than_the_start_of_a_long_recording_is_decoded(monkeypatch: pyte
         pytest.param(files.with_header(WHOLE, 22, "<H", 255), "255 channels", id="255 channels"),
         pytest.param(files.with_header(WHOLE, 20, "<H", 0x0161), "no sound track", id="a decoder that we do not take"),
         pytest.param(files.wav(files.voice(0.9)), "lasts 0.9 s; at least 1 s", id="too short"),
-        pytest.param(files.wav(files.silence(5.0)), "is silent", id="silence"),
+        pytest.param(files.wav(files.silence(5.0)), "is silent: it stays under -40 dBFS", id="silence"),
+        pytest.param(files.wav(files.silence(20.0)), "is silent: its first 12 s stay under", id="long silence"),
+        pytest.param(files.float_wav(np.full(48_000, 0.5)), "is silent", id="a constant level"),
+        pytest.param(files.float_wav(np.full(480_000, -1.0)), "is silent", id="a constant level that is cut"),
+        pytest.param(files.float_wav(np.full(88_200, 0.9), rate_hz=44_100), "is silent", id="a constant level at 44.1"),
+        pytest.param(with_sample(np.nan), "not finite", id="not a number"),
+        pytest.param(with_sample(np.inf), "not finite", id="infinity"),
+        pytest.param(with_sample(-np.inf), "not finite", id="minus infinity"),
         pytest.param(files.wav(files.voice(5.0, peak=0.005)), "is silent", id="nearly silence"),
         pytest.param(files.wav(files.silence(13.0), files.voice(5.0)), "is silent", id="sound only after the limit"),
     ],

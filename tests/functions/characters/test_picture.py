@@ -164,6 +164,36 @@ def test_what_is_no_picture_is_refused(content: bytes, reason: str) -> None:
         make_picture(content)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(files.progressive_jpeg(101), id="101 scans"),
+        pytest.param(files.progressive_jpeg(20_000), id="20,000 scans"),
+        pytest.param(b"\xff\xd8" + b"\xff\xfe\x00\x02" * 10_000 + files.picture("JPEG")[2:], id="10,000 comments"),
+    ],
+)
+def test_a_jpeg_of_too_many_parts_is_refused_before_it_is_decoded(
+    content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "open", None)
+
+    with pytest.raises(UploadRefused, match="The picture cannot be decoded; send PNG, JPEG or WebP"):
+        make_picture(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(files.progressive_jpeg(100), id="100 scans"),
+        pytest.param(files.progressive_jpeg(10, comment=b"\xff\xda" * 200), id="what looks like scans in a comment"),
+        pytest.param(files.progressive_jpeg(10) + b"\xff\xda" * 200, id="what looks like scans after the end"),
+        pytest.param(files.picture("JPEG", size=(600, 800), restart_marker_blocks=1), id="restarts"),
+    ],
+)
+def test_a_jpeg_of_few_scans_is_taken(content: bytes) -> None:
+    assert files.opened(make_picture(content)).mode == "RGBA"
+
+
 def test_a_png_that_unpacks_to_text_without_end_is_refused_or_small() -> None:
     text = PngImagePlugin.PngInfo()
     text.add_text("bomb", "x" * 70_000_000, zip=True)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 def _users(make_user: Callable[..., Any]) -> None:
     make_user("ann")
     make_user("eve")
+    make_user("ida")
 
 
 def star(db: "Client", user_id: str, *character_ids: str, first_at: datetime = NOW) -> None:

@@ -35,6 +35,14 @@ def wav(*parts: NDArray[np.float32], channels: int = 1) -> bytes:
     return buffer.getvalue()
 
 
+def float_wav(samples: NDArray[np.float64], *, rate_hz: int = RATE_HZ) -> bytes:
+    """A WAV of 32-bit floats, which Python's own module does not write."""
+    content = samples.astype("<f4").tobytes()
+    form = struct.pack("<HHIIHH", 3, 1, rate_hz, 4 * rate_hz, 4, 32)
+    chunks = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(content)) + content
+    return b"RIFF" + struct.pack("<I", len(chunks)) + chunks
+
+
 def spoken(folder: Path, text: str) -> Path:
     """The text as espeak-ng says it, 22,050 Hz."""
     path = folder / "spoken.wav"
@@ -73,6 +81,15 @@ def picture(
     **options: Any,
 ) -> bytes:
     return saved(Image.new(mode, size, colour), image_format, **options)
+
+
+def progressive_jpeg(scans: int, *, comment: bytes = b"") -> bytes:
+    """A JPEG of so many scans, which are Pillow's ten and the last of them again and again."""
+    content = saved(Image.effect_noise((60, 80), 60).convert("RGB"), "JPEG", progressive=True)
+    head, end = content[:-2], content[-2:]
+    last = head[head.rindex(b"\xff\xda") :]
+    segment = b"\xff\xfe" + struct.pack(">H", 2 + len(comment)) + comment if comment else b""
+    return head[:2] + segment + head[2:] + last * (scans - head.count(b"\xff\xda")) + end
 
 
 def saved(image: Image.Image, image_format: str, **options: Any) -> bytes:

@@ -50,8 +50,8 @@ def test_a_message_is_stored_without_the_spaces_around_it(db: "Client", call_api
 
 @pytest.mark.parametrize(
     "message",
-    ["", "  \n ", "x" * 2001, "a\0b", 7, None],
-    ids=["empty", "spaces", "2001", "a control character", "a number", "null"],
+    ["", "  \n ", "x" * 2001, "a\0b", "\u200b\ufeff", 7, None],
+    ids=["empty", "spaces", "2001", "a control character", "nothing to see", "a number", "null"],
 )
 def test_anything_else_is_refused(db: "Client", call_api: CallApi, message: Any) -> None:
     status, body, _ = send_feedback(call_api, message)

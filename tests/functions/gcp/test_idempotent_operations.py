@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 OTHER_SCRIPT_ID = "6" * 32
 PROMPT = "Write a funny dialogue about tea."
-# Each operation's commits: the claim, for a script the rate limit, and the resource; for a video the job with its
-# hold, and that it has its task.
-COMMITS = {"create_character": 2, "generate_script": 3, "generate_video": 2}
+# Each operation's commits: the claim, the rate limit and the resource; for a video the job with its hold, and that it
+# has its task.
+COMMITS = {"create_character": 3, "generate_script": 3, "generate_video": 2}
 KILLS = [
     pytest.param(operation, number, after, id=f"{operation} {'after' if after else 'before'} commit {number}")
     for operation, commits in COMMITS.items()

@@ -84,3 +84,23 @@ def test_a_line_break_after_the_address_key_is_none_of_it() -> None:
         read_settings({"GOOGLE_CLOUD_PROJECT": "prod", "ADDRESS_HASH_KEY": "x" * 32 + "\n"}).address_hash_key
         == "x" * 32
     )
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_behind_gateway"),
+    [({}, False), ({"FRONT_DOOR": "hosting"}, False), ({"FRONT_DOOR": "api_gateway"}, True)],
+    ids=["unsaid", "hosting", "api_gateway"],
+)
+def test_the_front_door_is_hosting_unless_another_is_named(
+    variables: dict[str, str], *, is_behind_gateway: bool
+) -> None:
+    settings = read_settings({"GOOGLE_CLOUD_PROJECT": "prod"} | variables)
+
+    assert settings.is_behind_gateway is is_behind_gateway
+
+
+def test_an_unknown_front_door_is_refused() -> None:
+    settings = read_settings({"GOOGLE_CLOUD_PROJECT": "prod", "FRONT_DOOR": "gateway"})
+
+    with pytest.raises(ConfigurationError, match="FRONT_DOOR"):
+        _ = settings.is_behind_gateway

@@ -282,7 +282,10 @@ def test_more_objects_than_one_query_may_name_are_all_asked_for(
     assert objects(bucket) == {names[69]}
 
 
-def test_an_edited_line_goes_and_the_line_that_stays_stays(db: "Client", bucket: "Bucket") -> None:
+def test_an_edited_line_goes_and_the_line_that_stays_stays(
+    db: "Client", bucket: "Bucket", make_user: Callable[..., User]
+) -> None:
+    make_user("ann")
     put(bucket, LINE, OTHER_LINE)
     write_script(db, SCRIPT, LINE, OTHER_LINE)
     kept = DialogueLine(speaker="ada", text=f"Line {LINE[-9:]}.")
@@ -439,7 +442,8 @@ def test_a_storage_that_does_not_answer_has_the_event_delivered_again(
     assert waiting(db)
 
 
-def test_a_created_script_names_its_media_for_those_who_ask(db: "Client") -> None:
+def test_a_created_script_names_its_media_for_those_who_ask(db: "Client", make_user: Callable[..., User]) -> None:
+    make_user("ann")
     script = Script(
         id=SCRIPT,
         owner_id="ann",

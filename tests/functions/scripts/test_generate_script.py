@@ -110,8 +110,8 @@ def test_ones_own_hidden_character_can_speak(db: "Client", call_api: CallApi, wr
 
 @pytest.mark.parametrize(
     "prompt",
-    ["too short", " " * 30, "x" * 2001, 12345678901, "a prompt with \0 in it"],
-    ids=["9 characters", "spaces", "2001", "a number", "a control character"],
+    ["too short", " " * 30, "x" * 2001, 12345678901, "a prompt with \0 in it", "\u200b\ufeff" * 9],
+    ids=["9 characters", "spaces", "2001", "a number", "a control character", "nothing to see"],
 )
 def test_a_prompt_outside_its_limits_is_refused(call_api: CallApi, writer: Desk, prompt: str) -> None:
     status, body, _ = generate(call_api, ["tom", "eva"], prompt)

@@ -318,6 +318,7 @@ BAD_DIALOGUES: dict[str, object] = {
     "a text of spaces": [LINE | {"text": " \n "}],
     "401 characters": [LINE | {"text": "x" * 401}],
     "a control character": [LINE | {"text": "a\x00b"}],
+    "nothing to see": [LINE | {"text": "\u200b\u202e"}],
     "a foreign speaker": [LINE, LINE | {"speaker": "zoe"}],
     "no speaker": [{"text": "Tea."}],
     "a number for a text": [LINE | {"text": 7}],

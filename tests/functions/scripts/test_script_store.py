@@ -1,9 +1,11 @@
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from accounts.users import User
 from contracts.video_job import JobStatus, VideoFile
 from gcp.errors import NotFound, ValidationFailed
 from gcp.page import PageRequest
@@ -27,6 +29,12 @@ LINE_OBJECT = "lines/anna/" + "a" * 64 + ".wav"
 TEA = DialogueLine(speaker="c1", text="Tea.", audio_object=LINE_OBJECT)
 COFFEE = DialogueLine(speaker="c2", text="Coffee.")
 VIDEO = VideoFile(object_name="videos/anna/" + "b" * 32 + "_1.mp4", duration_seconds=4.5, size_bytes=90)
+
+
+@pytest.fixture(autouse=True)
+def _users(make_user: Callable[..., User]) -> None:
+    make_user("anna")
+    make_user("bert")
 
 
 def stored_script(

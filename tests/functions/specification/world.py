@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from activities.store import count_activity
 from characters.character import Character, Recording, VoiceConfig
-from characters.store import write_new_character
 from contracts.background import BackgroundStatus, BackgroundVideo, background_id
 from contracts.media_paths import line_object, picture_object, recording_object, video_object
 from contracts.video_job import Step, StepName, StepStatus, VideoFile, VideoJob
@@ -119,7 +118,7 @@ class World:
             created_at=NOW,
             updated_at=NOW,
         )
-        write_new_character(self._db, character)
+        self._db.document("characters", character_id).set(character.to_document())
 
     def _write_background(self) -> None:
         background = BackgroundVideo(

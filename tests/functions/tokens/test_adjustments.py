@@ -26,7 +26,7 @@ def adjust(ann: Account, deliver_created: DeliverCreated) -> Adjust:
     def add(fields: dict[str, Any], *, path: str = PATH, times: int = 1) -> dict[str, Any]:
         ann.db.document(path).set(fields)
         for number in range(times):
-            deliver_created(on_adjustment_created, path, event_id=f"event{number}")
+            deliver_created(on_adjustment_created, path, fields=fields, event_id=f"event{number}")
         return ann.db.document(path).get().to_dict() or {}
 
     return add
@@ -54,12 +54,13 @@ def test_an_adjustment_delivered_three_times_is_applied_once(ann: Account, adjus
 def test_an_adjustment_delivered_twice_at_once_is_applied_once(
     ann: Account, adjust: Adjust, deliver_created: DeliverCreated
 ) -> None:
-    adjust({"delta": 5, "reason": "Present"}, times=0)
+    present = {"delta": 5, "reason": "Present"}
+    adjust(present, times=0)
 
     def deliver() -> None:
         # The emulator gives up on contended transactions; the platform delivers again then.
         with suppress(Unavailable):
-            deliver_created(on_adjustment_created, PATH)
+            deliver_created(on_adjustment_created, PATH, fields=present)
 
     deliveries = [threading.Thread(target=deliver) for _ in range(3)]
     for each in deliveries:
@@ -89,6 +90,7 @@ def test_an_adjustment_delivered_twice_at_once_is_applied_once(
     + [({"reason": reason}, "reason is a text of 1 to 500 characters") for reason in ("", "  ", None, 5, "x" * 501)]
     + [
         ({"reason": "two\nlines"}, "reason is one line"),
+        ({"reason": "read \u202edrawkcab"}, "reason is one line: control characters"),
         ({"delta": -18}, "the balance would be 2, and a balance is at least the 3 held for unfinished videos"),
         ({"delta": -21}, "the balance would be -1, and a balance is at least the 3 held"),
     ],
@@ -144,6 +146,28 @@ def test_an_adjustment_put_in_the_place_of_an_applied_one_is_refused(ann: Accoun
     assert ann.amounts == (25, 25, 0)
 
 
+@pytest.mark.parametrize("status", ["applied", "refused", "", None, ["applied"]], ids=repr)
+def test_an_adjustment_that_begins_with_a_status_is_refused_once(ann: Account, adjust: Adjust, status: Any) -> None:
+    """As a document of another user's that was cloned, with all that became of it."""
+    cloned = {"delta": 5, "reason": "Present", "status": status, "problem": None, "appliedAt": None}
+
+    became = adjust(cloned, times=3)
+
+    assert became["status"] == "refused"
+    assert became["problem"].startswith("Refused: leave `status` out")
+    assert ann.amounts == (20, 20, 0)
+    assert ann.entries == []
+
+
+def test_a_clone_of_what_was_refused_for_its_status_says_so_as_well(ann: Account, adjust: Adjust) -> None:
+    refused = adjust({"delta": 5, "reason": "Present", "status": "applied"})
+
+    became = adjust(refused, path="users/ann/adjustments/a2", times=2)
+
+    assert became == refused
+    assert ann.amounts == (20, 20, 0)
+
+
 def test_an_adjustment_that_is_gone_before_its_event_does_nothing(
     ann: Account, adjust: Adjust, deliver_created: DeliverCreated
 ) -> None:
@@ -167,14 +191,14 @@ def test_an_edit_made_before_an_adjustment_counts_before_it(
     tokens: int,
     order: tuple[str, ...],
 ) -> None:
-    edit = ann.edit(tokens=edited)
-    adjust({"delta": -50, "reason": "Too much"}, times=0)
+    edit, adjustment = ann.edit(tokens=edited), {"delta": -50, "reason": "Too much"}
+    adjust(adjustment, times=0)
 
     for event in order:
         if event == "edit":
             ann.deliver(edit)
         else:
-            deliver_created(on_adjustment_created, PATH)
+            deliver_created(on_adjustment_created, PATH, fields=adjustment)
 
     # Put back to 20, an impossible edit leaves too little for the adjustment.
     assert ann.amounts == ((tokens, tokens, 0) if tokens >= 0 else (20, 20, 0))

@@ -3,11 +3,11 @@
 import itertools
 import math
 import threading
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from accounts.users import find_user
 from gcp.errors import Unavailable
 from tests.functions.conftest import CallApi
 from tests.functions.tokens.conftest import Account, Written
@@ -116,21 +116,6 @@ def test_a_user_with_impossible_books_is_served(ann: Account, call_api: CallApi,
     assert call_api("GET", "/api/me", user_id="ann").status == 200
 
 
-@pytest.mark.parametrize(
-    ("value", "is_disabled"), [("true", True), (1, True), ("x", True), ("false", False), ("", False)]
-)
-def test_a_slip_in_disabled_means_what_the_admin_meant(
-    ann: Account,
-    value: Any,
-    is_disabled: bool,
-) -> None:
-    ann.edit(disabled=value)
-
-    user = find_user(ann.db, "ann")
-    assert user is not None
-    assert user.disabled is is_disabled
-
-
 @pytest.mark.parametrize("capture", [True, False], ids=["captured", "released"])
 @pytest.mark.parametrize(("edited", "tokens"), [(25, 25), ("many", 20), (math.nan, 20), (-7, 20), (None, 20)])
 def test_a_movement_while_an_edit_is_pending_keeps_it_pending(
@@ -216,3 +201,15 @@ def test_edits_and_movements_at_once_leave_books_that_agree(ann: Account) -> Non
 
     assert [tokens for kind, tokens, _ in ann.entries if kind == "adjustment"] == [20]
     ann.assert_books_agree()
+
+
+@pytest.mark.parametrize("tokens", [5, -5])
+def test_a_ledger_entry_made_by_hand_is_taken_back_by_another_and_the_balance_stays(ann: Account, tokens: int) -> None:
+    """As docs/console.md tells admins."""
+    entry = {"kind": "adjustment", "tokens": tokens, "held": 0, "reason": "By hand", "createdAt": datetime.now(UTC)}
+    ann.db.document("users", "ann", "ledger", "mine").set(entry)
+
+    ann.deliver(ann.edit(ledgerTokens=0))
+
+    assert ann.amounts == (20, 20, 0)
+    assert ann.entries == [("adjustment", tokens, "By hand"), ("adjustment", -tokens, EDITED)]
