@@ -92,7 +92,11 @@ def create_app() -> Flask:
         reports=Reports(db, health.troubles),
         health=health,
         media=media,
-        voice=F5Voice(voice_url, voice_id=environment.get("VOICE_ID", "f5-tts")),
+        voice=F5Voice(
+            voice_url,
+            voice_id=environment.get("VOICE_ID", "f5-tts"),
+            renew_server=None if voice_process is None else voice_process.renew,
+        ),
         scratch_root=scratch_root,
         voice_process=voice_process,
     )

@@ -43,9 +43,15 @@ class Voice(Protocol):
 class F5Voice:
     """One connection to the server, made at the first line: describing the server's 429 endpoints takes seconds."""
 
-    def __init__(self, url: str, *, voice_id: str) -> None:
+    def __init__(self, url: str, *, voice_id: str, renew_server: Callable[[], None] | None = None) -> None:
+        """`renew_server` starts the server anew, where that is the runner's to do.
+
+        Only that helps against one that hangs over a line, which keeps every later line waiting, and against one whose
+        GPU has failed, which refuses every line from then on and answers /config all the same.
+        """
         self.voice_id = voice_id
         self._url = url
+        self._renew_server = renew_server
         self._client: Any = None
 
     def speak(self, text: str, speaker: Speaker, recording: Path, *, seed: int, target: Path, check: Check) -> None:
@@ -165,6 +171,8 @@ class F5Voice:
             yield
         except Exception as error:  # whatever it is: the connection may hold on to what failed; it is raised on below
             self._client = None
+            if self._renew_server and isinstance(error, AppError | TimeoutError):
+                self._renew_server()
             if isinstance(error, AppError):
                 refused = HopelessError("VOICE_REFUSED", "The voice could not speak one of the lines.")
                 raise TransientError("the voice refused twice", at_last=refused) from error

@@ -76,6 +76,11 @@ class VoiceProcess:
         if self._thread.is_alive():
             self._thread.join()
 
+    def renew(self) -> None:
+        """The server is ended, and started again as one that has ended by itself. Returns before that serves."""
+        with self._lock:
+            self._kill()
+
     @contextmanager
     def of_work(self) -> Iterator[None]:
         """The block may use the server. After the last of several such blocks, what their calls left is removed."""
@@ -94,7 +99,11 @@ class VoiceProcess:
         delay_seconds = 0.0
         while not self._stopped.is_set():
             began_at = time.monotonic()
-            exit_code = self._run_once()
+            exit_code = None
+            try:
+                exit_code = self._run_once()
+            except OSError as error:  # no such program, or no room for its folder: either may change
+                log.error("voice_server_not_started", error=type(error).__name__)
             if self._stopped.is_set():
                 return
             if self._is_recycled:
@@ -109,7 +118,7 @@ class VoiceProcess:
             self._stopped.wait(delay_seconds)
 
     def _run_once(self) -> int | None:
-        """The exit code of a server that was started and has ended; None when none was started."""
+        """The exit code of a server that was started and has ended; None after `stop`. Raises OSError."""
         with tempfile.TemporaryDirectory(prefix="voice-", dir=self._parent_folder, ignore_cleanup_errors=True) as name:
             process = self._started_in(Path(name))
             if process is None:
@@ -127,19 +136,15 @@ class VoiceProcess:
         with self._lock:
             if self._stopped.is_set():
                 return None
-            try:
-                process = subprocess.Popen(
-                    self._argv,
-                    cwd=folder,  # Gradio serves the files of its working folder
-                    env=child_environment(self._environment, folder),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                log.error("voice_server_not_started", error=type(error).__name__)
-                return None
+            process = subprocess.Popen(
+                self._argv,
+                cwd=folder,  # Gradio serves the files of its working folder
+                env=child_environment(self._environment, folder),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
             self._process, self._folder = process, folder
             self._log = VoiceLog(texts_are_kept_out=self._works > 0)
             self._log.follow(process)
@@ -184,9 +189,11 @@ def child_environment(environment: Mapping[str, str], folder: Path) -> dict[str,
 def size_of(folder: Path) -> int:
     """The bytes of all files in the folder; one that goes away meanwhile counts nothing."""
     total = 0
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):
-            total += path.lstat().st_size
+    # os.walk passes over folders that go away meanwhile, where Path.rglob raises.
+    for parent, _folders, files in os.walk(folder):
+        for name in files:
+            with suppress(FileNotFoundError):
+                total += Path(parent, name).lstat().st_size
     return total
 
 

@@ -15,7 +15,7 @@ from local.setup import ROOT, SetupError, ensure_venv
 REQUIREMENTS = ROOT / "tests" / "terraform" / "requirements.txt"
 # The runner's packages by themselves, for its bill of materials; .venv has the functions' and the tests' as well.
 RUNNER_VENV = ROOT / ".local" / "runner-venv"
-# The first that keeps write-only arguments out of the state, which terraform/versions.tf asks for.
+# What terraform/versions.tf asks for.
 MIN_TERRAFORM = (1, 11)
 INSTALL_TERRAFORM = (
     "Install it from https://developer.hashicorp.com/terraform/install (a single program, put it on PATH), "

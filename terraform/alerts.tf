@@ -20,7 +20,8 @@ locals {
     event_failures = {
       title    = "An event is delivered again and again"
       severity = "ERROR"
-      query    = "sum by (service_name) (increase(${local.requests}{${local.run_labels}, response_code_class=\"5xx\", service_name=~\"${local.event_services}\"}[15m])) > 0"
+      # What fails, and what never reaches the function: Cloud Run does not count calls that it refuses itself.
+      query    = "(sum by (service_name) (increase(${local.requests}{${local.run_labels}, response_code_class=\"5xx\", service_name=~\"${local.event_services}\"}[15m])) > 0) or (max by (subscription_id) (pubsub_googleapis_com:subscription_oldest_unacked_message_age{monitored_resource=\"pubsub_subscription\", subscription_id=~\"eventarc-.*\"}) > 900)"
       duration = "1800s"
     }
     job_failures = {
@@ -44,7 +45,9 @@ locals {
     runner_errors = {
       title    = "The runner refuses work"
       severity = "ERROR"
-      query    = "sum(increase(${local.requests}{${local.runner_labels}, response_code=~\"5..|429\"}[30m])) > 5"
+      # As the queue counts: Cloud Run leaves out what it refuses itself, for want of an instance (429) or a right (403).
+      # Public configurations expect numbers in this label, or words; either will do.
+      query    = "sum(increase(cloudtasks_googleapis_com:queue_task_attempt_count{${local.queue_labels}, response_code!~\"2..|409|(?i:ok|aborted|already_exists)\"}[30m])) > 5"
       duration = "0s"
     }
     runner_up = {
@@ -56,7 +59,8 @@ locals {
     duties_failed = {
       title    = "The platform cannot put something right"
       severity = "ERROR"
-      query    = "sum by (event) (increase(logging_googleapis_com:user_duties_failed{${local.run_labels}}[30m])) > 5"
+      # A job comes again every minute, an account or media every ten or twenty: six times in two hours at the least.
+      query    = "sum by (event) (increase(logging_googleapis_com:user_duties_failed{${local.run_labels}}[2h])) > 4"
       duration = "0s"
     }
   }
@@ -70,7 +74,7 @@ locals {
     documents_malformed = {
       title    = "A document cannot be"
       severity = "ERROR"
-      filter   = "jsonPayload.event=(\"effective_config_malformed\" OR \"user_malformed\")"
+      filter   = "jsonPayload.event=(\"document_malformed\" OR \"effective_config_malformed\" OR \"user_malformed\")"
     }
     writer_refused = {
       title    = "The dialogue writer refuses us"

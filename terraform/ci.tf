@@ -72,9 +72,10 @@ resource "google_service_account_iam_member" "deployer" {
 
 # Sees that the secrets exist, and who may read them; not what is in them.
 resource "google_secret_manager_secret_iam_member" "deployer" {
-  for_each = var.github_repository == "" ? {} : google_secret_manager_secret.secrets
+  # By their names and not by the resources, of which `terraform import` would have to know how many there will be.
+  for_each = var.github_repository == "" ? toset([]) : local.secrets
 
-  secret_id  = each.value.secret_id
+  secret_id  = google_secret_manager_secret.secrets[each.key].secret_id
   role       = "roles/secretmanager.viewer"
   member     = "serviceAccount:${local.emails["deployer"]}"
   depends_on = [google_service_account.accounts]

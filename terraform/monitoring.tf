@@ -35,9 +35,6 @@ locals {
       label       = "exit_code"
     }
   }
-
-  # Hosting's site, or the gateway's host.
-  front_door_host = local.gateway_count == 1 ? google_api_gateway_gateway.gateway[0].default_hostname : "${var.project_id}.web.app"
 }
 
 resource "google_logging_metric" "events" {
@@ -136,7 +133,7 @@ resource "google_monitoring_uptime_check_config" "health" {
     type = "uptime_url"
     labels = {
       project_id = var.project_id
-      host       = local.front_door_host
+      host       = trimprefix(local.front_door_url, "https://")
     }
   }
 

@@ -28,11 +28,6 @@ output "identities" {
   value       = local.identity_table
 }
 
-output "image_repository" {
-  description = "Where the runner's images go."
-  value       = "${var.region}-docker.pkg.dev/${var.project_id}/${google_artifact_registry_repository.images.repository_id}"
-}
-
 output "next_steps" {
   description = "The commands that follow the first apply, to be run in the repository's root."
   value       = <<-EOT

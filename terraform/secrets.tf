@@ -1,6 +1,7 @@
 # Where secrets are kept, and who may read which. Values are added by hand (docs/deploy.md), so that no state holds one.
 
 locals {
+  secrets = toset(["ADDRESS_HASH_KEY", "JWT_SECRET", "OPENAI_API_KEY", "WEB_API_KEY"])
   secret_readers = merge([
     for name, identity in local.identities : {
       for secret in identity.secrets : "${name} ${secret}" => { name = name, secret = secret }
@@ -9,7 +10,7 @@ locals {
 }
 
 resource "google_secret_manager_secret" "secrets" {
-  for_each = toset(["ADDRESS_HASH_KEY", "JWT_SECRET", "OPENAI_API_KEY", "WEB_API_KEY"])
+  for_each = local.secrets
 
   secret_id           = each.key
   deletion_protection = true

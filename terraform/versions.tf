@@ -5,11 +5,11 @@ terraform {
   required_providers {
     google = {
       source  = "hashicorp/google"
-      version = ">= 7.40, < 9.0"
+      version = ">= 7.46.1, < 9.0"
     }
     google-beta = {
       source  = "hashicorp/google-beta"
-      version = ">= 7.40, < 9.0"
+      version = ">= 7.46.1, < 9.0"
     }
   }
 

@@ -166,7 +166,7 @@ def _refusal_of(error: Exception) -> ApiError | None:
     if isinstance(error, ApiError):
         return error
     if isinstance(error, RequestEntityTooLarge):
-        # The form parser's own bounds: 1,000 parts, and 500 kB of text fields in all.
+        # gcp.form's own bounds.
         return BodyTooLarge("The form has too many parts or too long text fields.")
     if isinstance(error, HTTPException):
         return ValidationFailed([{"loc": ["body"], "msg": "The request cannot be read.", "type": "value_error"}])

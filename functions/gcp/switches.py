@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from contracts import log
+from gcp.models import is_set
 from gcp.transactions import transact
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ def mend_switch(db: "Client", path: str, name: str, *, before: Fields | None, af
         if _told(value) != _told(after.get(name)):
             # The event of the edit that the document has now is still to come, and tells what was there before it.
             return False
-        put = before.get(name) is True and value is not None
+        had = before.get(name)
+        # One slip upon another: what was no boolean before either counted as set, and stays that.
+        put = value is not None and had is not None and is_set(had)
         told = f"Put back to {_told(put)} on {now:%Y-%m-%d %H:%M UTC}: {name} is true or false (boolean)"
         transaction.update(reference, {name: put, f"{name}Problem": f"{told}, not {_told(value)}."})
         return True

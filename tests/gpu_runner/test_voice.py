@@ -85,14 +85,18 @@ def test_a_recording_without_words_is_hopeless(
 
 
 def test_a_refusal_is_tried_once_more_and_has_words_for_the_last_attempt(
-    voice: F5Voice, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    url: str, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    renewals: list[str] = []
+    voice = F5Voice(url, voice_id="development", renew_server=lambda: renewals.append("renewed"))
+
     with pytest.raises(TransientError) as failure:
         speak(voice, recording, tmp_path / "line.wav", text="  ")
 
     assert failure.value.at_last is not None
     assert failure.value.at_last.code == "VOICE_REFUSED"
     assert capsys.readouterr().out.count("voice_refused_once") == 1
+    assert renewals == ["renewed"]
 
 
 def test_a_line_is_spoken_after_one_that_was_refused(voice: F5Voice, recording: Path, tmp_path: Path) -> None:
@@ -117,21 +121,29 @@ def test_waiting_for_a_line_ends_when_the_lease_is_lost(slow_url: str, recording
 def test_a_line_that_takes_too_long_is_transient(
     slow_url: str, recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    voice = F5Voice(slow_url, voice_id="development")
+    renewals: list[str] = []
+    voice = F5Voice(slow_url, voice_id="development", renew_server=lambda: renewals.append("renewed"))
     voice._connected()
     monkeypatch.setattr("gpu_runner.voice.LONGEST_CALL_SECONDS", 0.0)
 
     with pytest.raises(TransientError, match="TimeoutError"):
         speak(voice, recording, tmp_path / "line.wav")
 
+    assert renewals == ["renewed"]
+
 
 def test_a_server_that_is_not_there_is_transient(recording: Path, tmp_path: Path) -> None:
-    voice = F5Voice(f"http://127.0.0.1:{free_port()}/", voice_id="f5-tts")
+    renewals: list[str] = []
+    voice = F5Voice(
+        f"http://127.0.0.1:{free_port()}/", voice_id="f5-tts", renew_server=lambda: renewals.append("renewed")
+    )
 
     with pytest.raises(TransientError, match="ConnectError") as failure:
         speak(voice, recording, tmp_path / "line.wav")
 
     assert failure.value.at_last is None
+    # It may be starting, and would never have started.
+    assert renewals == []
 
 
 def test_a_defect_of_ours_passes_through_and_the_next_line_makes_a_new_connection(

@@ -19,7 +19,7 @@ import requests
 from contracts.environment import Environment
 from gpu_runner import voice_process
 from gpu_runner.voice_log import VoiceLog
-from gpu_runner.voice_process import VoiceProcess, child_environment, licence_of, next_delay_seconds
+from gpu_runner.voice_process import VoiceProcess, child_environment, licence_of, next_delay_seconds, size_of
 from local.addresses import ROOT
 from tests.emulators import free_port
 
@@ -195,6 +195,46 @@ def test_a_server_that_cannot_be_started_is_tried_again(
 
     until(lambda: process.restarts >= 2)
     assert '"event": "voice_server_ended"' in capsys.readouterr().out
+
+
+def test_a_server_whose_folder_cannot_be_made_is_tried_again(tmp_path: Path) -> None:
+    parent = tmp_path / "later"
+    process = VoiceProcess(["sleep", "1000"], environment=os.environ, parent_folder=parent)
+    process.start()
+    try:
+        until(lambda: process.restarts >= 1)
+        parent.mkdir()
+
+        assert only_folder(parent).exists()
+    finally:
+        process.stop()
+
+
+def test_a_server_that_does_no_work_any_more_can_be_had_anew(
+    started: Callable[..., VoiceProcess], tmp_path: Path
+) -> None:
+    process = started("sleep", "1000")
+    folder = only_folder(tmp_path)
+
+    process.renew()
+
+    until(lambda: not folder.exists() and only_folder(tmp_path) != folder)
+    assert process.restarts == 1
+
+
+def test_a_folder_is_measured_while_what_is_in_it_goes_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "going").mkdir()
+    (tmp_path / "staying").write_bytes(bytes(7))
+    scan = os.scandir
+
+    def scan_late(path: str) -> Any:
+        if Path(path).name == "going":
+            Path(path).rmdir()
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scan_late)
+
+    assert size_of(tmp_path) == 7
 
 
 def test_what_gradio_kept_goes_after_the_last_work_and_what_the_server_remembers_stays(

@@ -1,4 +1,4 @@
-"""Terraform against the schemas of both ends of the version range; every test that asks for it is one of `deploy`."""
+"""Terraform against the schemas of two releases of the providers; every test that asks for it is one of `deploy`."""
 
 from collections.abc import Iterator
 

@@ -23,7 +23,7 @@ from local.addresses import ROOT
 
 FOLDER = ROOT / "terraform"
 PYTHON = ROOT / ".venv-deploy" / "bin" / "python"
-# Both ends of the range that terraform/versions.tf allows.
+# The oldest release that terraform/versions.tf allows, and the newest that there was.
 PROVIDER_VERSIONS = ("7.46.1", "8.7.0")
 
 

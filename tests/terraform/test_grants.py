@@ -59,10 +59,10 @@ def test_only_the_queues_account_may_call_the_runner_itself() -> None:
 
 
 def test_every_secret_of_a_route_has_a_container() -> None:
-    made = re.search(
-        r'resource "google_secret_manager_secret" "secrets".*?toset\(\[(.*?)\]\)', SOURCES["secrets.tf"], re.DOTALL
-    )
+    source = SOURCES["secrets.tf"]
+    made = re.search(r"^  secrets = toset\(\[(.*?)\]\)", source, re.MULTILINE)
 
+    assert 'resource "google_secret_manager_secret" "secrets" {\n  for_each = local.secrets\n' in source
     assert made
     assert set(re.findall(r'"(\w+)"', made[1])) == {secret for route in ROUTES for secret in route.secrets}
 

@@ -58,7 +58,13 @@ def test_every_event_that_is_counted_or_alerted_on_is_logged(event: str) -> None
     assert event in logged_events()
 
 
-@pytest.mark.parametrize("field", sorted(set(re.findall(r"jsonPayload\.(\w+)", MONITORING + ALERTS)) - {"event"}))
+FIELDS = {
+    *re.findall(r"jsonPayload\.(\w+)", MONITORING + ALERTS),
+    *re.findall(r'label\s+= "(\w+)"', MONITORING),
+} - {"event"}
+
+
+@pytest.mark.parametrize("field", sorted(FIELDS))
 def test_every_field_that_is_read_of_a_line_is_written(field: str) -> None:
     written = re.compile(rf"\b{field}=|[\"']{field}[\"']")
 

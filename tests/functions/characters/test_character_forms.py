@@ -186,13 +186,18 @@ def test_a_file_without_a_name_is_a_file_all_the_same(
 
 
 @pytest.mark.parametrize(
-    "content", [part("name=refText", b"a" * 500_001) + END, part("name=x", b"") * 1_001 + END], ids=["text", "parts"]
+    ("content", "content_type"),
+    [
+        pytest.param(part("name=refText", b"a" * 500_001) + END, MULTIPART, id="text"),
+        pytest.param(part("name=x", b"") * 1_001 + END, MULTIPART, id="parts"),
+        pytest.param(b"x=" + b"%41" * 166_667, "application/x-www-form-urlencoded", id="pairs"),
+    ],
 )
 def test_a_form_beyond_its_bounds_is_too_large(
-    send_bytes: SendBytes, write_character: WriteCharacter, content: bytes
+    send_bytes: SendBytes, write_character: WriteCharacter, content: bytes, content_type: str
 ) -> None:
     write_character("known")
 
-    response = send_bytes("PUT", content, MULTIPART)
+    response = send_bytes("PUT", content, content_type)
 
     assert (response.status_code, response.get_json()["error"]["code"]) == (413, "BODY_TOO_LARGE")

@@ -76,7 +76,10 @@ def test_only_the_runtimes_bytecode_is_uploaded(firebase_json: dict[str, Any]) -
 
 
 def test_every_deployment_compiles_first(firebase_json: dict[str, Any]) -> None:
-    assert firebase_json["functions"][0]["predeploy"] == ["python3 -m local.bytecode"]
+    assert firebase_json["functions"][0]["predeploy"] == [
+        "python3 -m local.deployment_environment",
+        "python3 -m local.bytecode",
+    ]
 
 
 def test_another_python_than_the_runtimes_is_refused(tmp_path: Path) -> None:

@@ -102,6 +102,19 @@ def test_a_value_of_another_type_is_put_back_to_what_was_there(
     assert document.state == (before, told(document.switch, str(before).lower(), shown))
 
 
+@pytest.mark.parametrize("order", list(itertools.permutations(range(2))), ids=str)
+@pytest.mark.parametrize("first", ["yes", "", 0], ids=repr)
+def test_a_slip_upon_a_slip_does_not_take_the_switch_off(
+    document: Document, first: Any, order: tuple[int, ...]
+) -> None:
+    document.edit(True)
+    events = [document.edit(first), document.edit("true")]
+
+    document.deliver_all([events[number] for number in order])
+
+    assert document.state == (True, told(document.switch, "true", '"true"'))
+
+
 @pytest.mark.parametrize("value", [None, GONE], ids=["null", "deleted"])
 def test_no_value_is_false(document: Document, value: Any) -> None:
     document.edit(True)

@@ -2,7 +2,9 @@
 
 import re
 import shlex
+import subprocess
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 import pytest
 
@@ -152,6 +154,15 @@ def test_the_package_that_forbids_paid_use_is_left_out() -> None:
     assert any(text.startswith("gpu_runner/voice_image/encodec.py /opt/voice/lib/python3.11/") for text in texts)
 
 
+def test_what_downloading_leaves_behind_is_not_copied_with_the_weights() -> None:
+    stage = next(stage for stage in read().stages if stage.name == "fetching")
+    folders = dict(re.findall(r"(HF_\w+)=(/\S+)", " ".join(each.text for each in stage.instructions)))
+
+    assert "--from=weights /models /models" in read().every("COPY")
+    assert folders["HF_HOME"] == "/models"
+    assert not f"{folders['HF_XET_CACHE']}/".startswith("/models/")
+
+
 def test_nothing_secret_is_an_argument() -> None:
     declared = [*read().every("ARG"), *read().every("ENV"), *read().arguments]
 
@@ -170,16 +181,20 @@ def test_every_copied_file_is_in_the_context_and_the_context_is_small() -> None:
     assert sum((ROOT / name).stat().st_size for name in files) < 1_000_000
 
 
-def test_what_is_uploaded_for_the_build_has_all_of_the_context() -> None:
-    """gpu_runner/.gcloudignore in git's notation, of which it uses four forms: all, `!folder/`, `folder/*`, `name/`."""
-    lines = (ROOT / "gpu_runner" / ".gcloudignore").read_text().splitlines()
-    let_in = [line[1:] for line in lines if line.startswith("!")]
-    kept_out = [line for line in lines if line and line[0] not in "!#*"]
+def test_what_is_uploaded_for_the_build_is_the_context_and_the_dockerfile(tmp_path: Path) -> None:
+    """gpu_runner/.gcloudignore is in git's notation, so git is asked what it lets in."""
+    wanted = {*context(), "gpu_runner/Dockerfile", "gpu_runner/Dockerfile.dockerignore"}
+    beside = {"gpu_runner/.gcloudignore", "gpu_runner/cloudbuild.yaml"}
+    others = ["README.md", "functions/main.py", "functions/gcp/log.py", "functions/contracts/__pycache__/log.pyc"]
+    for name in [*wanted, *beside, *others, "tests/gpu_runner/media.py"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
 
-    assert let_in == ["functions/", "functions/contracts/", "gpu_runner/"]
-    assert kept_out == ["functions/*", "__pycache__/"]
-    wanted = [*context(), "gpu_runner/Dockerfile", "gpu_runner/Dockerfile.dockerignore"]
-    assert [name for name in wanted if not name.startswith(("functions/contracts/", "gpu_runner/"))] == []
+    argv = ["git", "ls-files", "--others", f"--exclude-from={ROOT / 'gpu_runner' / '.gcloudignore'}"]
+    uploaded = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    assert set(uploaded.splitlines()) == wanted | beside
 
 
 def test_cloud_build_takes_the_arguments_that_the_dockerfile_has() -> None:

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -180,6 +181,23 @@ def test_the_images_command_serves_and_writes_nowhere_but_in_tmp(image: Path) ->
     assert checks["encoder"]["status"] in {"healthy", "unknown"}
     assert '"licence": "Apache-2.0"' in printed
     assert files_outside_tmp(image) == before
+
+
+def test_the_build_waits_until_the_voice_serves(image: Path) -> None:
+    port = free_port()
+    text = (ROOT / "gpu_runner" / "cloudbuild.yaml").read_text().partition("- id: voice\n")[2]
+    script = textwrap.dedent(text.partition("- |\n")[2].partition("  - id:")[0]).replace("/tmp", f"{image}/tmp")
+
+    done = run_python(
+        image,
+        "-c",
+        script,
+        F5_TTS_URL=f"http://127.0.0.1:{port}/",
+        VOICE_COMMAND=f"env PYTHONPATH={ROOT} {sys.executable} -m local.voice_server --port {port}",
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("the voice serves\n")
 
 
 def wait_until_ready(url: str) -> None:
