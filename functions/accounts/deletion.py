@@ -80,26 +80,39 @@ def continue_account_deletion(
     An account whose document an admin deleted is swept as well. Safe to repeat and to do twice at once. Raises what
     keeps Firestore, Cloud Storage or Firebase Auth from answering; what was removed by then stays removed.
     """
-    # Deferred: whoever calls this has the client already.
-    from google.api_core.exceptions import NotFound as DocumentNotFound
-
-    reference = _deletion_reference(db, user_id)
-    fields = reference.get().to_dict()
+    fields = _deletion_reference(db, user_id).get().to_dict()
     user = find_user(db, user_id)
     if fields is None or (user is not None and user.deleted_at is None):
         return
     found = _sweep(db, bucket, user_id, remove_identity, now)
     log.info("account_swept", user_id=user_id, **found)
-    found_something = any(found.values())
-    last_found_at = now if found_something else AccountDeletion.model_validate(fields).last_found_at
-    if now < last_found_at + _LATEST_WRITE:
-        check_at = now + _LATEST_WORK if found_something else last_found_at + _LATEST_WRITE
-        deletion = AccountDeletion(last_found_at=last_found_at, check_at=check_at)
-        # Not set: another sweep may have ended the deletion.
-        with suppress(DocumentNotFound):
-            reference.update(deletion.to_document())
-    else:
-        reference.delete()
+    before = AccountDeletion.model_validate(fields)
+    transact(
+        db, lambda transaction: _note(transaction, db, user_id, before, found_something=any(found.values()), now=now)
+    )
+
+
+def _note(
+    transaction: "Transaction",
+    db: "Client",
+    user_id: str,
+    before: AccountDeletion,
+    *,
+    found_something: bool,
+    now: datetime,
+) -> None:
+    """The deletion says when to look again, or has ended. `before` is what it said when the sweep began."""
+    reference = _deletion_reference(db, user_id)
+    fields = reference.get(transaction=transaction).to_dict()
+    if fields is None or (not found_something and AccountDeletion.model_validate(fields) != before):
+        # Another sweep has ended it, or has found something since, and looks again sooner.
+        return
+    last_found_at = now if found_something else before.last_found_at
+    if now >= last_found_at + _LATEST_WRITE:
+        transaction.delete(reference)
+        return
+    check_at = now + _LATEST_WORK if found_something else last_found_at + _LATEST_WRITE
+    transaction.set(reference, AccountDeletion(last_found_at=last_found_at, check_at=check_at).to_document())
 
 
 def continue_due_account_deletions(
