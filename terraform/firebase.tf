@@ -15,9 +15,9 @@ resource "google_firebase_web_app" "web" {
 }
 
 # A project has one, which is never deleted. One that exists already is taken over by
-# `terraform import google_identity_platform_config.sign_in PROJECT`.
+# `terraform -chdir=terraform import google_identity_platform_config.sign_in PROJECT`.
 resource "google_identity_platform_config" "sign_in" {
-  authorized_domains = [for origin in local.web_origins : split(":", trimprefix(origin, "https://"))[0]]
+  authorized_domains = distinct([for origin in local.web_origins : split(":", trimprefix(origin, "https://"))[0]])
 
   sign_in {
     allow_duplicate_emails = false

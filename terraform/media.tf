@@ -4,8 +4,8 @@
 # Its name is a domain of Google's, in which nobody else can make a bucket, so Firebase makes it and Terraform takes it
 # over. Once, before the first whole apply (docs/deploy.md):
 #
-#   terraform apply -target=google_firebase_storage_default_bucket.media
-#   terraform import google_storage_bucket.media PROJECT.firebasestorage.app
+#   terraform -chdir=terraform apply -target=google_firebase_storage_default_bucket.media
+#   terraform -chdir=terraform import google_storage_bucket.media PROJECT.firebasestorage.app
 
 locals {
   media_bucket = "${var.project_id}.firebasestorage.app"

@@ -4,7 +4,7 @@ output "base_url" {
 }
 
 output "functions_environment" {
-  description = "The lines of functions/.env.PROJECT: terraform output -raw functions_environment > ../functions/.env.PROJECT"
+  description = "The lines of functions/.env.PROJECT; from the repository's root: terraform -chdir=terraform output -raw functions_environment > functions/.env.PROJECT"
   value = join("", [for name, value in {
     CORS_ORIGINS          = join(",", local.web_origins)
     FRONT_DOOR            = var.front_door
@@ -37,7 +37,7 @@ output "next_steps" {
     npx firebase apps:sdkconfig web ${google_firebase_web_app.web.app_id} --project=${var.project_id}   # shows the apiKey
     (read -rs V && printf %s "$V" | gcloud secrets versions add WEB_API_KEY --project=${var.project_id} --data-file=-)      # paste it, Enter
     (read -rs V && printf %s "$V" | gcloud secrets versions add OPENAI_API_KEY --project=${var.project_id} --data-file=-)   # the same
-    gcloud builds submit . --project=${var.project_id} --region=${var.region} --config=gpu_runner/cloudbuild.yaml --ignore-file=gpu_runner/.gcloudignore --substitutions=_COMMIT=$(git rev-parse --short HEAD),_REGION=${var.region},_VARIANT=${var.gpu_enabled ? "gpu" : "cpu"},_CHECKPOINT=f5tts_v1   # or openf5: docs/licences.md
+    gcloud beta builds submit . --project=${var.project_id} --region=${var.region} --config=gpu_runner/cloudbuild.yaml --ignore-file=gpu_runner/.gcloudignore --substitutions=_COMMIT=$(git rev-parse --short HEAD),_REGION=${var.region},_VARIANT=${var.gpu_enabled ? "gpu" : "cpu"},_CHECKPOINT=f5tts_v1   # or openf5: docs/licences.md
     gcloud run services update ${local.runner_name} --project=${var.project_id} --region=${var.region} --image=THE_IMAGE_THAT_THE_BUILD_PRINTED
     npx firebase deploy --project=${var.project_id} --only functions,hosting,firestore:rules,storage
   EOT

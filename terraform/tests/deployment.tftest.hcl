@@ -69,6 +69,59 @@ run "an_origin_with_a_path" {
   expect_failures = [var.web_origins]
 }
 
+run "values_that_are_none" {
+  command = plan
+
+  variables {
+    alert_emails      = ["ann@example.com,bob@example.com"]
+    github_branch     = "refs/heads/main"
+    github_repository = "example/duologue.git"
+    monthly_budget    = 1000001
+    runner_image      = ""
+    web_origins       = ["https://app.example.com:65536"]
+  }
+
+  expect_failures = [
+    var.alert_emails, var.github_branch, var.github_repository, var.monthly_budget, var.runner_image, var.web_origins,
+  ]
+}
+
+run "a_repository_and_an_origin_that_are_not_names" {
+  command = plan
+
+  variables {
+    github_repository = "-/."
+    web_origins       = ["https://..."]
+  }
+
+  expect_failures = [var.github_repository, var.web_origins]
+}
+
+run "https_own_port_in_an_origin" {
+  command = plan
+
+  variables {
+    web_origins = ["https://app.example.com:443"]
+  }
+
+  expect_failures = [var.web_origins]
+}
+
+run "two_origins_of_one_host" {
+  command = plan
+
+  variables {
+    web_origins = ["https://app.example.org", "https://app.example.org:8443"]
+  }
+
+  assert {
+    condition = tolist(google_identity_platform_config.sign_in.authorized_domains) == tolist([
+      "${var.project_id}.web.app", "${var.project_id}.firebaseapp.com", "app.example.org",
+    ])
+    error_message = "People may sign in at ${join(", ", google_identity_platform_config.sign_in.authorized_domains)}."
+  }
+}
+
 run "the_functions_environment" {
   command = plan
 

@@ -23,7 +23,7 @@ from local.addresses import ROOT
 
 FOLDER = ROOT / "terraform"
 PYTHON = ROOT / ".venv-deploy" / "bin" / "python"
-# The oldest release that terraform/versions.tf allows, and the newest that there was.
+# The two releases that are checked; terraform/versions.tf allows none that is older.
 PROVIDER_VERSIONS = ("7.46.1", "8.7.0")
 
 
