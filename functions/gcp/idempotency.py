@@ -175,7 +175,7 @@ def given_back_unless_made(db: "Client", key: Key | None) -> Iterator[None]:
     """A request that is refused inside consumes nothing: its key can be used again at once, for anything."""
     try:
         yield
-    except Exception:
+    except Exception:  # whatever ended the request: it is raised on below
         if key:
             _give_back(db, key)
         raise

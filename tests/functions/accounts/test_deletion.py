@@ -373,6 +373,26 @@ def test_what_a_late_request_wrote_goes_two_minutes_later_and_again_after_a_day(
     assert fields_of(db, "accountDeletions/ann") is None
 
 
+def test_a_sweep_that_found_nothing_keeps_what_another_one_found_meanwhile(
+    db: "Client", bucket: "Bucket", identities: Identities
+) -> None:
+    build(db, bucket)
+    request_account_deletion(db, "ann", NOW)
+    sweep(db, bucket, identities)
+    later = NOW + timedelta(minutes=2)
+
+    def sweep_meanwhile(user_id: str) -> bool:
+        """The last step of a sweep, which has looked for scripts before."""
+        db.document("scripts", "9" * 32).set(script("ann", line_object("ann", "c" * 64)))
+        continue_account_deletion(db, bucket, user_id, remove_identity=identities.remove, now=later)
+        return False
+
+    continue_account_deletion(db, bucket, "ann", remove_identity=sweep_meanwhile, now=later)
+
+    expected = {"lastFoundAt": later, "checkAt": later + timedelta(minutes=2)}
+    assert fields_of(db, "accountDeletions/ann") == expected
+
+
 def test_a_lost_event_is_made_up_for_by_the_clock(db: "Client", bucket: "Bucket", identities: Identities) -> None:
     build(db, bucket)
     request_account_deletion(db, "ann", NOW)
