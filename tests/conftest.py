@@ -6,9 +6,14 @@ import pytest
 
 from local.cloud import CloudBusyError, LocalCloud
 from local.parts import CloudError
+from tests.product_logs import ProductLogs
 
 # The Firestore and storage emulators by themselves.
 pytest_plugins = ["tests.emulators"]
+
+
+_product_logs = ProductLogs()
+_product_logs.listen()
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the markers
@@ -16,6 +21,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "cloud" in getattr(item, "fixturenames", ()):
             item.add_marker("cloud")
+    # Last, when everything has been logged.
+    items.sort(key=lambda item: item.path.name == "test_product_logs.py")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    lines, texts, leaks = _product_logs.line_count, _product_logs.secret_count, len(_product_logs.leaks)
+    terminalreporter.write_line(
+        f"{lines} lines of the product's log, held against {texts} private texts: {leaks} leaks"
+    )
+
+
+@pytest.fixture(scope="session")
+def product_logs() -> ProductLogs:
+    """What the product has logged in this run so far."""
+    return _product_logs
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +46,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     """
     folder = tmp_path_factory.mktemp("cloud")
     cloud = LocalCloud(folder / "state", logs_dir=folder / "logs")
+    _product_logs.cloud_folders.append(folder / "logs")
     try:
         cloud.start()
     except CloudBusyError as error:
