@@ -14,6 +14,7 @@ from contracts.background import (
     BackgroundVideo,
     background_id,
     file_name,
+    is_given_up,
     is_news,
     library_objects,
     refused,
@@ -21,6 +22,7 @@ from contracts.background import (
 from contracts.media_deletion import new_media_deletion
 from contracts.media_paths import background_copy_object, background_thumbnail_object
 from gpu_runner.background_file import PreparedBackground, UnfitFileError, prepare_background
+from gpu_runner.interruption import Check, interruptible
 from gpu_runner.jobs import firestore_errors
 from gpu_runner.media_store import MediaStore
 
@@ -45,8 +47,13 @@ class Backgrounds:
         self._scratch_root = scratch_root
         self._now = now
 
-    def take_in(self, task: BackgroundTask) -> str:
-        """The file is listed or refused, unless it is no longer that file; what became of it, in one word."""
+    def take_in(self, task: BackgroundTask, *, tries: int = 1, check: Check = lambda: None) -> str:
+        """The file is listed or refused, unless it is no longer that file; what became of it, in one word.
+
+        `tries` is how often its task was delivered, this time included: after too many the file is refused without
+        another look, so that an admin reads a reason before the queue gives the task up. `check` is asked all the
+        while; what it raises passes through.
+        """
         name = file_name(task.source_object)
         if name is None:
             return "not_of_the_library"
@@ -54,13 +61,21 @@ class Backgrounds:
         with firestore_errors():
             if not is_news(reference.get().to_dict(), task.source_generation):
                 return "known"
-        with tempfile.TemporaryDirectory(prefix="background-", dir=self._scratch_root) as folder:
+        if is_given_up(task, tries, self._now()):
+            return self._give_up(task, reference)
+        with tempfile.TemporaryDirectory(
+            prefix="background-",
+            dir=self._scratch_root,
+            ignore_cleanup_errors=True,  # a download that was left behind may still write there
+        ) as folder:
             source = Path(folder) / "source"
-            created_at = self._media.download_generation(task.source_object, task.source_generation, source)
+            created_at = interruptible(
+                lambda: self._media.download_generation(task.source_object, task.source_generation, source), check
+            )
             if created_at is None:
                 return "gone"
             try:
-                prepared = prepare_background(source, Path(folder))
+                prepared = prepare_background(source, Path(folder), check=check)
             except UnfitFileError as error:
                 entry = refused(
                     task.source_object,
@@ -70,13 +85,28 @@ class Backgrounds:
                     now=self._now(),
                 )
             else:
-                entry = self._stored(task, name, prepared, created_at)
+                entry = self._stored(task, name, prepared, created_at, check)
+        return self._written(reference, entry)
+
+    def _give_up(self, task: BackgroundTask, reference: DocumentReference) -> str:
+        reason = (
+            "The file could not be looked at: every try was broken off by trouble that is not the file's."
+            " Put it into the folder again to have it looked at once more."
+        )
+        log.error("background_given_up", background_id=reference.id)
+        now = self._now()
+        created_at = task.source_created_at or now
+        return self._written(
+            reference, refused(task.source_object, task.source_generation, reason, created_at=created_at, now=now)
+        )
+
+    def _written(self, reference: DocumentReference, entry: BackgroundVideo) -> str:
         written = self._write(reference, entry)
         log.info("background_taken_in", background_id=reference.id, status=entry.status, written=written)
         return entry.status.value if written else "known"
 
     def _stored(
-        self, task: BackgroundTask, name: str, prepared: PreparedBackground, created_at: datetime
+        self, task: BackgroundTask, name: str, prepared: PreparedBackground, created_at: datetime, check: Check
     ) -> BackgroundVideo:
         """The entry of a file whose copy and thumbnail are in the bucket."""
         entry = BackgroundVideo(
@@ -92,11 +122,13 @@ class Backgrounds:
             created_at=created_at,
             updated_at=self._now(),
         )
-        assert entry.object_name is not None
-        assert entry.thumbnail_object is not None
-        self._media.upload(prepared.copy, entry.object_name, content_type="video/mp4")
-        self._media.upload(prepared.thumbnail, entry.thumbnail_object, content_type="image/png")
+        self._upload(prepared.copy, entry.object_name, "video/mp4", check)
+        self._upload(prepared.thumbnail, entry.thumbnail_object, "image/png", check)
         return entry
+
+    def _upload(self, source: Path, object_name: str | None, content_type: str, check: Check) -> None:
+        assert object_name is not None
+        interruptible(lambda: self._media.upload(source, object_name, content_type=content_type), check)
 
     def _write(self, reference: DocumentReference, entry: BackgroundVideo) -> bool:
         """Whether the document took the entry: it does not when it tells of it already, or of something newer.

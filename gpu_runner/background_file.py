@@ -23,6 +23,7 @@ from gpu_runner.ffmpeg import (
     capture_ffmpeg,
     run_ffmpeg,
 )
+from gpu_runner.interruption import Check
 from gpu_runner.timeline import FRAME_RATE_HZ
 
 # Half an hour of 1080p at 60 Hz is converted in that time on the runner's CPUs; Cloud Tasks wait 1,800 s.
@@ -94,9 +95,12 @@ class PreparedBackground:
     seconds: float
 
 
-def prepare_background(source: Path, scratch: Path) -> PreparedBackground:
-    """The copy and its picture, in `scratch`. Raises UnfitFileError, and TransientError where FFmpeg cannot run."""
-    footage = look_at(source)
+def prepare_background(source: Path, scratch: Path, *, check: Check | None = None) -> PreparedBackground:
+    """The copy and its picture, in `scratch`. Raises UnfitFileError, and TransientError where FFmpeg cannot run.
+
+    `check` is asked all the while; what it raises passes through.
+    """
+    footage = look_at(source, check=check)
     _check(footage)
     copy, thumbnail = scratch / "copy.mp4", scratch / "thumbnail.png"
     if footage.fits:
@@ -108,8 +112,8 @@ def prepare_background(source: Path, scratch: Path) -> PreparedBackground:
         *(*LIMITED, "ffmpeg", *GLOBAL_OPTIONS, *_INPUT, "-threads", "4", "-i", str(source.absolute())),
         *("-map", "0:V:0", "-t", str(MAX_SECONDS + 1), *conversion, *_OUTPUT, str(copy.absolute())),
     ]
-    _run(argv, CONVERSION_SECONDS)
-    made = look_at(copy)
+    _run(argv, CONVERSION_SECONDS, check)
+    made = look_at(copy, check=check)
     _check(made)
     assert made.seconds is not None
     missing_seconds = (footage.seconds or 0.0) - made.seconds
@@ -117,11 +121,11 @@ def prepare_background(source: Path, scratch: Path) -> PreparedBackground:
         raise UnfitFileError(
             f"The file ends early: it says {footage.seconds:.0f} s, and {made.seconds:.0f} s of it can be read."
         )
-    _draw_thumbnail(copy, made.seconds / 10, thumbnail)
+    _draw_thumbnail(copy, made.seconds / 10, thumbnail, check)
     return PreparedBackground(copy, thumbnail, made.width, made.height, made.seconds)
 
 
-def look_at(path: Path) -> Footage:
+def look_at(path: Path, *, check: Check | None = None) -> Footage:
     """What the file says of its first video stream; a cover picture is none. Raises UnfitFileError."""
     argv = [
         *(*LIMITED, "ffprobe", "-hide_banner", "-loglevel", "fatal", *_INPUT),
@@ -129,7 +133,7 @@ def look_at(path: Path) -> Footage:
         *("-of", "json", "-i", str(path.absolute())),
     ]
     try:
-        answer: dict[str, Any] = json.loads(capture_ffmpeg(argv, timeout_seconds=_LOOK_SECONDS))
+        answer: dict[str, Any] = json.loads(capture_ffmpeg(argv, timeout_seconds=_LOOK_SECONDS, check=check))
     except FfmpegError as error:
         raise _failure(error, f"The file is no {FORMATS} video that can be read.") from error
     streams = answer.get("streams", [])
@@ -164,7 +168,7 @@ def _check(footage: Footage) -> None:
         )
 
 
-def _draw_thumbnail(video: Path, at_seconds: float, target: Path) -> None:
+def _draw_thumbnail(video: Path, at_seconds: float, target: Path, check: Check | None) -> None:
     cover = (
         f"scale={_THUMBNAIL_WIDTH}:{_THUMBNAIL_HEIGHT}:force_original_aspect_ratio=increase,"
         f"crop={_THUMBNAIL_WIDTH}:{_THUMBNAIL_HEIGHT}"
@@ -174,14 +178,14 @@ def _draw_thumbnail(video: Path, at_seconds: float, target: Path) -> None:
         *("-map", "0:v:0", "-vf", cover, "-frames:v", "1", "-c:v", "png", "-f", "image2", "-update", "1"),
         str(target.absolute()),
     ]
-    _run(argv, _LOOK_SECONDS)
+    _run(argv, _LOOK_SECONDS, check)
     if not target.exists():
         raise UnfitFileError("No picture of the video can be decoded.")
 
 
-def _run(argv: list[str], timeout_seconds: float) -> None:
+def _run(argv: list[str], timeout_seconds: float, check: Check | None) -> None:
     try:
-        run_ffmpeg(argv, total_frames=1, timeout_seconds=timeout_seconds)
+        run_ffmpeg(argv, total_frames=1, timeout_seconds=timeout_seconds, check=check)
     except FfmpegError as error:
         raise _failure(error, "The video cannot be decoded to its end.") from error
 

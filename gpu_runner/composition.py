@@ -12,13 +12,13 @@ from gpu_runner.ffmpeg import (
     GLOBAL_OPTIONS,
     PROTOCOLS,
     FfmpegError,
-    FfmpegStoppedError,
     FfmpegTimeoutError,
     ProgressReport,
     escape_filter_value,
     measure_video_seconds,
     run_ffmpeg,
 )
+from gpu_runner.interruption import Check
 from gpu_runner.timeline import FRAME_RATE_HZ, SAMPLE_RATE_HZ, Side, Timeline
 
 BACKGROUND_FORMATS = "mov,matroska"
@@ -89,15 +89,15 @@ def compose_video(
     encoder: VideoEncoder,
     timeout_seconds: float,
     on_progress: Callable[[ProgressReport], None] | None = None,
-    stop: Callable[[], bool] | None = None,
+    check: Check | None = None,
 ) -> ComposedVideo:
     """Put the finished video at `target`, with the encoder asked for, or with x264 if that one fails on the way.
 
-    Nothing is left behind otherwise. Raises FfmpegError and its subclasses; `timeout_seconds` bounds both tries
-    together.
+    Nothing is left behind otherwise. Raises FfmpegError and its subclasses, and what `check` raises, which is asked all
+    the while; `timeout_seconds` bounds both tries together.
     """
     ends_at = time.monotonic() + timeout_seconds
-    background_seconds = measure_video_seconds(composition.background, formats=BACKGROUND_FORMATS)
+    background_seconds = measure_video_seconds(composition.background, formats=BACKGROUND_FORMATS, check=check)
     cut = place_background(
         composition.start_seconds,
         background_seconds=background_seconds,
@@ -111,14 +111,14 @@ def compose_video(
             total_frames=composition.timeline.frame_count,
             timeout_seconds=ends_at - time.monotonic(),
             on_progress=on_progress,
-            stop=stop,
+            check=check,
         )
 
     used = encoder
     try:
         try:
             encode_with(encoder)
-        except (FfmpegStoppedError, FfmpegTimeoutError):
+        except FfmpegTimeoutError:
             raise
         except FfmpegError as error:
             if encoder == X264:

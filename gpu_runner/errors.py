@@ -3,6 +3,7 @@
 RenderError
   x HopelessError     the job is failed with a message for its user; Cloud Tasks get 2xx
   x TransientError    the lease is given back; Cloud Tasks get 5xx and deliver again
+    + ShutdownError   the same, because this process is to end
   x LeaseLostError    another runner has the job, or it has ended; nothing more is written
 
 Hopeless is only what would be the same at every attempt. A TransientError with `at_last` counts as an attempt and is
@@ -36,6 +37,13 @@ class TransientError(RenderError):
     def __init__(self, reason: str, *, at_last: HopelessError | None = None) -> None:
         super().__init__(reason)
         self.at_last = at_last
+
+
+class ShutdownError(TransientError):
+    """The process has been told to end, and the work is another's."""
+
+    def __init__(self) -> None:
+        super().__init__("the runner ends")
 
 
 class LeaseLostError(RenderError):

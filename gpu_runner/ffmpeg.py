@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from gpu_runner.interruption import Check
+
 # Nothing is fetched over a network, and a file's name never decides what reads it.
 PROTOCOLS = ("-protocol_whitelist", "file,pipe")
 GLOBAL_OPTIONS = ("-nostdin", "-hide_banner", "-loglevel", "error", "-y")
@@ -34,10 +36,6 @@ class FfmpegError(Exception):
 
 class FfmpegTimeoutError(FfmpegError):
     """FFmpeg was ended because it ran past its time."""
-
-
-class FfmpegStoppedError(FfmpegError):
-    """FFmpeg was ended because the caller asked for it."""
 
 
 class NotAVideoError(FfmpegError):
@@ -63,57 +61,58 @@ def run_ffmpeg(
     total_frames: int,
     timeout_seconds: float,
     on_progress: Callable[[ProgressReport], None] | None = None,
-    stop: Callable[[], bool] | None = None,
+    check: Check | None = None,
 ) -> None:
     """Return when the command has exited with 0. Nothing of its process group is left when this ends it earlier.
 
     `on_progress` is called in the calling thread whenever `-progress pipe:1` has told of another frame, at most five
-    times a second. Raises FfmpegStoppedError soon after `stop` is true, FfmpegTimeoutError, or FfmpegError with the
-    end of stderr; what `on_progress` raises passes through.
+    times a second, and so is `check`. Raises FfmpegTimeoutError, or FfmpegError with the end of stderr; what
+    `on_progress` and `check` raise ends the command and passes through.
     """
-    try:
-        process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-        )
-    except OSError as error:
-        raise FfmpegError(argv, None, f"cannot be started: {error}") from error
+    process = _started(argv)
     readers = _OutputReaders(process)
     deadline = time.monotonic() + timeout_seconds
     reported_frame = 0
     try:
         while not _exited_within(process, _POLL_SECONDS):
-            if stop is not None and stop():
-                raise FfmpegStoppedError(argv, None, "stopped")
+            if check is not None:
+                check()
             if time.monotonic() > deadline:
                 raise FfmpegTimeoutError(argv, None, f"{timeout_seconds} s were not enough\n{readers.stderr_tail()}")
             if on_progress is not None and readers.frame > reported_frame:
                 reported_frame = readers.frame
                 on_progress(ProgressReport(frame=reported_frame, total_frames=total_frames))
     finally:
-        if process.returncode is None:  # afterwards the number may be another process's
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        _end(process)
         readers.close()
     if process.returncode != 0:
         raise FfmpegError(argv, process.returncode, readers.stderr_tail())
 
 
-def capture_ffmpeg(argv: Sequence[str], *, timeout_seconds: float) -> bytes:
-    """What the command wrote to stdout. Raises FfmpegError or FfmpegTimeoutError. For small outputs only."""
+def capture_ffmpeg(argv: Sequence[str], *, timeout_seconds: float, check: Check | None = None) -> bytes:
+    """What the command wrote to stdout, for small outputs. Ends and raises as run_ffmpeg does."""
+    process = _started(argv)
+    deadline = time.monotonic() + timeout_seconds
     try:
-        result = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_seconds, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise FfmpegTimeoutError(argv, None, _tail_of(error.stderr or b"")) from error
-    except OSError as error:
-        raise FfmpegError(argv, None, f"cannot be started: {error}") from error
-    if result.returncode != 0:
-        raise FfmpegError(argv, result.returncode, _tail_of(result.stderr))
-    return result.stdout
+        while True:
+            try:
+                output, complaint = process.communicate(timeout=_POLL_SECONDS)
+                break
+            except subprocess.TimeoutExpired as error:
+                if check is not None:
+                    check()
+                if time.monotonic() > deadline:
+                    raise FfmpegTimeoutError(argv, None, _tail_of(error.stderr or b"")) from error
+    except BaseException:
+        _end(process)
+        process.communicate()  # the pipes end with the last of the group
+        raise
+    if process.returncode != 0:
+        raise FfmpegError(argv, process.returncode, _tail_of(complaint))
+    return output
 
 
-def measure_video_seconds(path: Path, *, formats: str) -> float:
+def measure_video_seconds(path: Path, *, formats: str, check: Check | None = None) -> float:
     """The length of a video file that is one of FFmpeg's `formats`. Raises NotAVideoError."""
     argv = [
         *("ffprobe", "-hide_banner", "-loglevel", "error", *PROTOCOLS, "-format_whitelist", formats),
@@ -121,7 +120,7 @@ def measure_video_seconds(path: Path, *, formats: str) -> float:
         *("-i", str(path.absolute())),
     ]
     try:
-        answer = json.loads(capture_ffmpeg(argv, timeout_seconds=_PROBE_TIMEOUT_SECONDS))
+        answer = json.loads(capture_ffmpeg(argv, timeout_seconds=_PROBE_TIMEOUT_SECONDS, check=check))
     except FfmpegError as error:
         raise NotAVideoError(argv, error.exit_code, error.stderr_tail) from error
     streams = answer.get("streams", [])
@@ -177,6 +176,23 @@ class _OutputReaders:
     def _read_stderr(self, pipe: IO[bytes]) -> None:
         for line in pipe:
             self._tail.append(line.decode(errors="replace").rstrip())
+
+
+def _started(argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    """The command, leading a process group of its own. Raises FfmpegError."""
+    try:
+        return subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        )
+    except OSError as error:
+        raise FfmpegError(argv, None, f"cannot be started: {error}") from error
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Nothing of the process's group is left, unless it has ended by itself."""
+    if process.returncode is None:  # afterwards the number may be another process's
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _exited_within(process: subprocess.Popen[bytes], seconds: float) -> bool:

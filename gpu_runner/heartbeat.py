@@ -1,4 +1,4 @@
-"""Keeps a lease alive while its holder works, and tells it when the lease is lost."""
+"""Keeps a lease alive while its holder works, and tells it within seconds when the lease is lost."""
 
 import threading
 import time
@@ -10,25 +10,33 @@ from contracts import log
 from contracts.video_job import HEARTBEAT, LEASE
 from gpu_runner.errors import LeaseLostError
 
+# A render must end within 5 s of its cancellation: a look, its read and the shortest wait of whatever works.
+LOOK_SECONDS = 2.0
+
 
 class Heartbeat:
-    """Extends the lease every few seconds for as long as the block runs.
+    """Looks at the lease every other second, and extends it now and then, for as long as the block runs.
 
-    The lease is lost when it is another's, and while more than a whole lease has passed since the last successful
-    extension began: we stop before our successor starts, also while an extension hangs. The end of the block waits
-    for an extension that hangs until the call returns or raises.
+    The lease is lost when it is another's or its job has ended, and while more than a whole lease has passed since the
+    last successful extension began: we stop before our successor starts, also while a look or an extension hangs. A
+    look that fails loses nothing. The end of the block waits for a call that hangs until it returns or raises.
     """
 
     def __init__(
         self,
-        extend_lease: Callable[[], None],
         *,
-        interval_seconds: float = HEARTBEAT.total_seconds(),
+        look: Callable[[], None],
+        extend: Callable[[], None],
+        look_seconds: float = LOOK_SECONDS,
+        extend_seconds: float = HEARTBEAT.total_seconds(),
         lease_seconds: float = LEASE.total_seconds(),
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._extend_lease = extend_lease
-        self._interval_seconds = interval_seconds
+        """`look` and `extend` raise LeaseLostError; what else they raise is logged, and they are called again."""
+        self._look = look
+        self._extend = extend
+        self._look_seconds = look_seconds
+        self._extend_seconds = extend_seconds
         self._lease_seconds = lease_seconds
         self._now = now
         self._extended_at = now()
@@ -55,15 +63,21 @@ class Heartbeat:
             raise LeaseLostError
 
     def _beat(self) -> None:
-        while not self._ended.wait(self._interval_seconds):
+        while not self._ended.wait(self._look_seconds):
             # A lease counts from some moment within the call that extends it, so ours does from its beginning.
             began_at = self._now()
+            is_due = began_at - self._extended_at >= self._extend_seconds
             try:
-                self._extend_lease()
+                if is_due:
+                    self._extend()
+                    self._extended_at = began_at
+                else:
+                    self._look()
             except LeaseLostError:
                 self._taken = True
                 return
             except Exception as error:  # noqa: BLE001 (the thread's outermost handler: it must not end in silence)
-                log.warning("lease_not_extended", error=type(error).__name__, at=log.frames_of(error))
-            else:
-                self._extended_at = began_at
+                if is_due:
+                    log.warning("lease_not_extended", error=type(error).__name__, at=log.frames_of(error))
+                else:
+                    log.warning("lease_not_looked_at", error=type(error).__name__, at=log.frames_of(error))

@@ -5,6 +5,9 @@
 409  another runner holds the lease, or took it
 422  the body is not the task of that path, which is retried in vain and shows up in the queue's alerts
 500  something transient, or a fault of ours; the lease is free. Also an outage of the certificates for the token
+503  this process has been told to end; the lease is free
+
+After SIGTERM whatever is in hand stops within a second or two, so that the process ends before its platform kills it.
 """
 
 import os
@@ -14,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,8 +32,9 @@ from contracts.message import Message
 from contracts.video_job import MAX_ATTEMPTS, VideoJob
 from contracts.video_task import VideoTask
 from gpu_runner.background import Backgrounds
-from gpu_runner.errors import HopelessError, LeaseLostError, TransientError, attempts_used_up
+from gpu_runner.errors import HopelessError, LeaseLostError, ShutdownError, TransientError, attempts_used_up
 from gpu_runner.health import RunnerHealth
+from gpu_runner.interruption import Shutdown
 from gpu_runner.jobs import Busy, Ended, Jobs
 from gpu_runner.media_store import MediaStore
 from gpu_runner.pipeline import Render
@@ -65,10 +69,16 @@ class Services:
     voice: Voice
     scratch_root: Path
     voice_process: VoiceProcess | None = None
+    shutdown: Shutdown = field(default_factory=Shutdown)
 
     def voice_in_use(self) -> AbstractContextManager[None]:
         """For as long as lines may be spoken."""
         return nullcontext() if self.voice_process is None else self.voice_process.of_work()
+
+    def end_voice(self) -> None:
+        """A voice that is ours is gone: the process would not end before the line that it still speaks."""
+        if self.voice_process is not None:
+            self.voice_process.stop()
 
 
 def create_app() -> Flask:
@@ -86,10 +96,13 @@ def create_app() -> Flask:
     voice_process = start_voice(environment, scratch_root)
     count_restarts = None if voice_process is None else lambda: voice_process.restarts
     health = RunnerHealth(voice_url, scratch_root, count_restarts=count_restarts)
+    shutdown = Shutdown()
+    shutdown.begin_at_sigterm()
     services = Services(
         jobs=Jobs(db),
         backgrounds=Backgrounds(db, media, scratch_root),
-        reports=Reports(db, health.troubles),
+        # The last report waits for no check: there is little time, and no process that they would tell of.
+        reports=Reports(db, lambda: () if shutdown.has_begun else health.troubles()),
         health=health,
         media=media,
         voice=F5Voice(
@@ -99,6 +112,7 @@ def create_app() -> Flask:
         ),
         scratch_root=scratch_root,
         voice_process=voice_process,
+        shutdown=shutdown,
     )
     return build_app(services, verify_caller=verify_caller)
 
@@ -136,8 +150,11 @@ def build_app(services: Services, *, verify_caller: VerifyCaller) -> Flask:
         started_at = time.monotonic()
         verify_caller(request.headers.get("Authorization", ""))
         task = _task(VideoTask)
+        services.shutdown.check()
         with services.reports.of_work(), services.voice_in_use():
             outcome, status = render_job(services, task.job_id)
+            if services.shutdown.has_begun:
+                services.end_voice()
         log.info(
             "render_finished",
             job_id=task.job_id,
@@ -152,8 +169,10 @@ def build_app(services: Services, *, verify_caller: VerifyCaller) -> Flask:
     def take_in_background() -> Response:
         verify_caller(request.headers.get("Authorization", ""))
         task = _task(BackgroundTask)
+        services.shutdown.check()
         with services.reports.of_work():
-            return _answer(services.backgrounds.take_in(task), 200)
+            outcome = services.backgrounds.take_in(task, tries=_tries(), check=services.shutdown.check)
+        return _answer(outcome, 200)
 
     @app.errorhandler(ForeignCallerError)
     def refuse_caller(error: ForeignCallerError) -> Response:
@@ -164,6 +183,11 @@ def build_app(services: Services, *, verify_caller: VerifyCaller) -> Flask:
     def refuse_task(_error: NotATaskError) -> Response:
         log.warning("not_a_task", path=request.path)
         return _answer("not_a_task", 422)
+
+    @app.errorhandler(ShutdownError)
+    def stop(_error: ShutdownError) -> Response:
+        log.info("stopped", path=request.path)
+        return _answer("stopped", 503)
 
     @app.errorhandler(TransientError)
     def interrupt(error: TransientError) -> Response:
@@ -212,6 +236,12 @@ def _task(model: type[Task]) -> Task:
         raise NotATaskError from error
 
 
+def _tries() -> int:
+    """How often the request's task was delivered, this time included."""
+    retries = request.headers.get("X-CloudTasks-TaskRetryCount", "")
+    return int(retries) + 1 if retries.isdecimal() else 1
+
+
 def _answer(outcome: str, status: int) -> Response:
     response = jsonify(outcome=outcome)
     response.status_code = status
@@ -238,7 +268,11 @@ def _render(services: Services, job: VideoJob) -> tuple[str, int]:
     """As render_job, for a job whose lease is ours. Raises what keeps that from being written."""
     progress = Progress(lambda steps, current: services.jobs.write_progress(job, steps, current))
     try:
-        with tempfile.TemporaryDirectory(prefix=f"{job.job_id}-", dir=services.scratch_root) as scratch:
+        with tempfile.TemporaryDirectory(
+            prefix=f"{job.job_id}-",
+            dir=services.scratch_root,
+            ignore_cleanup_errors=True,  # a download that was left behind may still write there
+        ) as scratch:
             status = Render(
                 job=job,
                 snapshot=services.jobs.read_snapshot(job),
@@ -247,17 +281,26 @@ def _render(services: Services, job: VideoJob) -> tuple[str, int]:
                 voice=services.voice,
                 progress=progress,
                 scratch=Path(scratch),
+                shutdown=services.shutdown,
             ).run()
     except LeaseLostError:
         raise
-    except HopelessError as error:
-        return _fail(services, job, error, progress)
-    except TransientError as error:
-        return _interrupt(services, job, error, progress)
     except Exception as error:  # noqa: BLE001 (the outermost handler of a render: whatever it is, the lease goes back)
-        log.error("render_crashed", job_id=job.job_id, error=type(error).__name__, at=log.frames_of(error))
-        return _interrupt(services, job, TransientError(type(error).__name__, at_last=attempts_used_up()), progress)
+        return _end_early(services, job, error, progress)
     return status, 200
+
+
+def _end_early(services: Services, job: VideoJob, error: Exception, progress: Progress) -> tuple[str, int]:
+    """The job is failed, or its lease given back. Raises what keeps that from being written."""
+    if services.shutdown.has_begun:
+        # Whatever failed may have failed because of that, as the voice does and an FFmpeg that had the signal too.
+        error = ShutdownError()
+    if isinstance(error, HopelessError):
+        return _fail(services, job, error, progress)
+    if isinstance(error, TransientError):
+        return _interrupt(services, job, error, progress)
+    log.error("render_crashed", job_id=job.job_id, error=type(error).__name__, at=log.frames_of(error))
+    return _interrupt(services, job, TransientError(type(error).__name__, at_last=attempts_used_up()), progress)
 
 
 def _fail(services: Services, job: VideoJob, error: HopelessError, progress: Progress) -> tuple[str, int]:
@@ -271,10 +314,12 @@ def _interrupt(services: Services, job: VideoJob, error: TransientError, progres
     if error.at_last is None:
         services.jobs.give_back(job, attempt_counts=False)
     elif job.attempts >= MAX_ATTEMPTS:
-        return _fail(services, job, error.at_last, progress)
+        log.error("render_hopeless", job_id=job.job_id, code=error.at_last.code)
+        services.jobs.give_up(job, error.at_last, progress.steps, trouble=str(error))
+        return "failed", 200
     else:
         services.jobs.give_back(job, attempt_counts=True)
-    return "interrupted", 500
+    return ("stopped", 503) if isinstance(error, ShutdownError) else ("interrupted", 500)
 
 
 def caller_verifier(environment: Environment) -> VerifyCaller:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gpu_runner.ffmpeg import GLOBAL_OPTIONS, PROTOCOLS, capture_ffmpeg
+from gpu_runner.interruption import Check
 from gpu_runner.loudness import (
     BIN_SAMPLES,
     TARGET_LUFS,
@@ -40,17 +41,18 @@ class LineAudio:
     voiced: tuple[SampleRange, ...]
 
 
-def normalise_line(source: Path, target: Path) -> LineAudio:
+def normalise_line(source: Path, target: Path, *, check: Check | None = None) -> LineAudio:
     """Write the WAV file `source` to `target` at 48 kHz and -16 LUFS; nothing is trimmed.
 
-    Silence stays silence. Raises FfmpegError if `source` is no WAV file, UnusableLineError if it is empty.
+    Silence stays silence. Raises FfmpegError if `source` is no WAV file, UnusableLineError if it is empty, and what
+    `check` raises, which is asked while the file is decoded.
     """
     argv = [
         *("ffmpeg", *GLOBAL_OPTIONS, *PROTOCOLS, "-format_whitelist", "wav", "-f", "wav"),
         *("-i", str(source.absolute()), "-map", "0:a:0", "-t", str(LONGEST_LINE_SECONDS)),
         *("-ac", "1", "-ar", str(SAMPLE_RATE_HZ), "-c:a", "pcm_f32le", "-f", "f32le", "pipe:1"),
     ]
-    decoded = capture_ffmpeg(argv, timeout_seconds=_DECODING_TIMEOUT_SECONDS)
+    decoded = capture_ffmpeg(argv, timeout_seconds=_DECODING_TIMEOUT_SECONDS, check=check)
     samples: Samples = np.nan_to_num(np.frombuffer(decoded, dtype=np.float32), posinf=0.0, neginf=0.0)
     if len(samples) == 0:
         raise UnusableLineError("the line holds no sound")
@@ -63,19 +65,20 @@ def normalise_line(source: Path, target: Path) -> LineAudio:
     return LineAudio(path=target, sample_count=len(samples), voiced=voiced_ranges(samples))
 
 
-def join_lines(lines: Sequence[Path], timeline: Timeline, target: Path) -> None:
+def join_lines(lines: Sequence[Path], timeline: Timeline, target: Path, *, check: Check = lambda: None) -> None:
     """Write the lines where the timeline has them to `target`: mono 16-bit WAV at 48 kHz, exactly as long as the video.
 
     The whole is brought to -16 LUFS, since many short lines with pauses between measure fainter than each alone.
-    Memory holds one line at a time.
+    Memory holds one line at a time. `check` is asked before each; what it raises passes through.
     """
-    gain_db = _correction_db(lines, timeline)
+    gain_db = _correction_db(lines, timeline, check)
     gain = np.float32(10 ** (gain_db / 20))
     partial = target.with_name(f".{target.name}.part")
     with wave.open(str(partial), "wb") as writer:
         _set_format(writer)
         written = 0
         for path, segment in zip(lines, timeline.segments, strict=True):
+            check()
             samples = _read_samples(path)
             if len(samples) != segment.samples.end - segment.samples.start:
                 raise UnusableLineError("the line's sound is not as long as the timeline says")
@@ -86,10 +89,11 @@ def join_lines(lines: Sequence[Path], timeline: Timeline, target: Path) -> None:
     partial.replace(target)
 
 
-def _correction_db(lines: Sequence[Path], timeline: Timeline) -> float:
+def _correction_db(lines: Sequence[Path], timeline: Timeline, check: Check) -> float:
     """How much the joined lines lack to TARGET_LUFS; bounded, since only pauses should make a difference."""
     powers = np.zeros(timeline.sample_count // BIN_SAMPLES + 1)
     for path, segment in zip(lines, timeline.segments, strict=True):
+        check()
         squares = np.square(k_weighted(_read_samples(path)))
         first_bin, offset = divmod(segment.samples.start, BIN_SAMPLES)
         squares = np.pad(squares, (offset, -(offset + len(squares)) % BIN_SAMPLES))

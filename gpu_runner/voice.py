@@ -12,18 +12,15 @@ from urllib.parse import quote
 from contracts import log
 from contracts.job_snapshot import Speaker
 from gpu_runner.errors import HopelessError, TransientError
+from gpu_runner.interruption import POLL_SECONDS, Check, interruptible
 
 # A line of 400 letters takes a GPU some seconds, a CPU some minutes.
 LONGEST_CALL_SECONDS = 300.0
 
 _CONNECT_TIMEOUT_SECONDS = 10.0
-_POLL_SECONDS = 0.5
 # What is said to have a transcript made: the server transcribes a reference that comes without its text.
 _PROBE_TEXT = "Hello there, this is a short test."
 _PROBE_NFE_STEPS = 4  # the fewest that the server takes: the sound is thrown away
-
-Check = Callable[[], None]
-"""Called while a line is awaited; what it raises ends the waiting."""
 
 
 class Voice(Protocol):
@@ -68,7 +65,7 @@ class F5Voice:
                 nfe_slider=speaker.nfe_steps,
                 speed_slider=speaker.speed,
             )
-            self._download(sound["path"], target)
+            interruptible(lambda: self._download(sound["path"], target), check)
 
     def transcribe(self, recording: Path, *, check: Check) -> str:
         with self._server_errors():
@@ -107,11 +104,11 @@ class F5Voice:
         from gradio_client import handle_file
 
         ends_at = time.monotonic() + LONGEST_CALL_SECONDS
-        client = self._connected()
+        client = interruptible(self._connected, check)
         with _strange_answers(ValueError):
             job = client.submit(ref_audio_input=handle_file(str(recording)), api_name="/basic_tts", **inputs)
         try:
-            while not wait([job.future], timeout=_POLL_SECONDS).done:
+            while not wait([job.future], timeout=POLL_SECONDS).done:
                 check()
                 if time.monotonic() > ends_at:
                     raise TimeoutError

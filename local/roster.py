@@ -66,20 +66,23 @@ def _tasks(site: Site) -> Part:
 
 
 def _runner(site: Site) -> Part:
-    gunicorn = str(Path(sys.executable).parent / "gunicorn")
-    # As the runner's image does it: one process whose threads take a task each, no limit but the task's own.
-    argv = [gunicorn, "--bind", f"{HOST}:{site.ports.runner}", "--workers", "1", "--threads", "8", "--timeout", "0"]
-    argv += ["--graceful-timeout", "5", "gpu_runner.server:create_app()"]
     paths = [str(site.root), str(site.root / "functions")]
     return Part(
         name="gpu_runner",
-        argv=tuple(argv),
+        argv=runner_argv(site.ports.runner),
         cwd=site.root,
         environment=_environment(site) | {"PYTHONPATH": os.pathsep.join(paths)},
         checks=_answers("gpu_runner", site.ports.url("runner"), below_status=500),
         restarts=True,
         ports=(site.ports.runner,),
     )
+
+
+def runner_argv(port: int) -> tuple[str, ...]:
+    """As the runner's image does it: one process whose threads take a task each, no limit but the task's own."""
+    gunicorn = str(Path(sys.executable).parent / "gunicorn")
+    argv = [gunicorn, "--bind", f"{HOST}:{port}", "--workers", "1", "--threads", "8", "--timeout", "0"]
+    return (*argv, "--graceful-timeout", "7", "gpu_runner.server:create_app()")
 
 
 def _scheduled_functions(site: Site) -> Part:

@@ -32,7 +32,7 @@ def on_background_finalized(source: StoredObject) -> None:
     elif source.size_bytes > MAX_SIZE_BYTES:
         reason = f"The file has {source.size_bytes / 1024**2:.0f} MiB; at most {MAX_SIZE_BYTES // 1024**2} MiB."
     else:
-        create_background_task(source.name, source.generation)
+        create_background_task(source)
         return
     refuse_background(firestore(), source, reason, datetime.now(UTC))
 

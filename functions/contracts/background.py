@@ -12,7 +12,7 @@ an older one, or of the same once more, is passed over.
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -28,6 +28,10 @@ MAX_SECONDS = 30 * 60.0
 MIN_SIDE_PIXELS = 240
 MAX_SIDE_PIXELS = 4320
 FORMATS = "MP4, MOV, MKV or WebM"
+# When the runner refuses a file that it could not look at: before the queue gives up its task (terraform/queue.json),
+# after as many tries and so much time, in which the longest try has its place.
+MAX_TRIES = 20
+LONGEST_TRIES = timedelta(minutes=80)
 
 
 class BackgroundTask(Message):
@@ -36,6 +40,7 @@ class BackgroundTask(Message):
     version: Literal[1] = 1
     source_object: str
     source_generation: int
+    source_created_at: datetime | None = None
 
 
 class BackgroundStatus(StrEnum):
@@ -88,6 +93,11 @@ def library_objects(stored: Mapping[str, Any] | None) -> set[str]:
 def is_news(stored: Mapping[str, Any] | None, source_generation: int) -> bool:
     """Whether the document does not yet tell of this generation, nor of a later one."""
     return stored is None or stored["sourceGeneration"] < source_generation
+
+
+def is_given_up(task: BackgroundTask, tries: int, now: datetime) -> bool:
+    """Whether the task is not worth another try. `tries` counts this one too."""
+    return tries >= MAX_TRIES and task.source_created_at is not None and now - task.source_created_at >= LONGEST_TRIES
 
 
 def refused(

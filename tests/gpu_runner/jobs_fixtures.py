@@ -30,7 +30,7 @@ def speaker(character_id: str, **changes: Any) -> Speaker:
 def write_job(db: Client, *, speakers: tuple[Speaker, ...] | None = None, **changes: Any) -> VideoJob:
     """A job of two lines between the characters `a` and `b`, in Firestore."""
     speakers = speakers or (speaker("a"), speaker("b"))
-    job_id = uuid.uuid4().hex
+    job_id = changes.get("job_id") or uuid.uuid4().hex
     job = VideoJob(
         job_id=job_id,
         script_id="script1",

@@ -1,7 +1,9 @@
 """Files of the library taken in on a real Firestore emulator and bucket: once, late, twice at once and half-way."""
 
+import json
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +11,25 @@ import pytest
 from google.cloud.firestore import Client
 from google.cloud.storage import Bucket
 
-from contracts.background import BackgroundTask, BackgroundVideo, background_id
+from contracts.background import (
+    LONGEST_TRIES,
+    MAX_TRIES,
+    BackgroundTask,
+    BackgroundVideo,
+    background_id,
+    library_objects,
+)
 from contracts.media_deletion import MediaDeletion
 from gpu_runner.background import Backgrounds
+from gpu_runner.errors import ShutdownError, TransientError
 from gpu_runner.media_store import MediaStore
+from local.addresses import ROOT
 from tests.functions.killed import empty_database, everything, killed_after
 from tests.media import write_background
 
 SEA = "backgrounds/sea.mp4"
 PutFile = Callable[..., BackgroundTask]
+PUT_AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +52,12 @@ def put(bucket: Bucket, video: Path) -> PutFile:
 @pytest.fixture
 def library(db: Client, bucket: Bucket, tmp_path: Path) -> Backgrounds:
     return Backgrounds(db, MediaStore(bucket), tmp_path)
+
+
+@pytest.fixture
+def late_library(db: Client, bucket: Bucket, tmp_path: Path) -> Backgrounds:
+    """A library at the time when what could not be looked at is given up, for a file of PUT_AT."""
+    return Backgrounds(db, MediaStore(bucket), tmp_path, now=lambda: PUT_AT + LONGEST_TRIES)
 
 
 def document(db: Client) -> BackgroundVideo:
@@ -164,3 +182,94 @@ def _without_times(found: tuple[dict[str, dict[str, Any]], list[str]]) -> object
 def test_no_other_object_is_taken_in(db: Client, library: Backgrounds, name: str) -> None:
     assert library.take_in(BackgroundTask(source_object=name, source_generation=1)) == "not_of_the_library"
     assert list(db.collection("backgrounds").stream()) == []
+
+
+class HangingStore(MediaStore):
+    """A bucket that does not answer one call, the only one after which `check` raises."""
+
+    def __init__(self, bucket: Bucket, hangs_at: str) -> None:
+        super().__init__(bucket)
+        self._hangs_at = hangs_at
+        self._hangs = threading.Event()
+        self.released = threading.Event()
+
+    def check(self) -> None:
+        if self._hangs.is_set():
+            raise ShutdownError
+
+    def download_generation(self, object_name: str, generation: int, target: Path) -> datetime | None:
+        self._hang("download")
+        return super().download_generation(object_name, generation, target)
+
+    def upload(self, source: Path, object_name: str, *, content_type: str) -> None:
+        self._hang(f"upload of {content_type}")
+        super().upload(source, object_name, content_type=content_type)
+
+    def _hang(self, call: str) -> None:
+        if call == self._hangs_at:
+            self._hangs.set()
+            self.released.wait(60)
+            raise TransientError("the test is over")
+
+
+@pytest.mark.parametrize("hangs_at", ["download", "upload of video/mp4", "upload of image/png"])
+def test_a_file_whose_runner_ends_is_listed_by_the_next_one(
+    db: Client, bucket: Bucket, put: PutFile, tmp_path: Path, hangs_at: str
+) -> None:
+    task, media = put(), HangingStore(bucket, hangs_at)
+
+    with pytest.raises(ShutdownError):
+        Backgrounds(db, media, tmp_path).take_in(task, check=media.check)
+
+    media.released.set()
+    was_written = list(db.collection("backgrounds").stream())
+    assert was_written == []
+    assert Backgrounds(db, MediaStore(bucket), tmp_path).take_in(task) == "listed"
+    entry = document(db).to_document()
+    assert {blob.name for blob in bucket.list_blobs()} == {SEA} | library_objects(entry)
+
+
+def test_a_file_that_could_not_be_looked_at_for_too_long_is_refused_with_a_reason(
+    db: Client, late_library: Backgrounds, put: PutFile
+) -> None:
+    task = put().model_copy(update={"source_created_at": PUT_AT})
+
+    assert late_library.take_in(task, tries=MAX_TRIES) == "refused"
+
+    entry = document(db)
+    assert (entry.source_generation, entry.created_at) == (task.source_generation, PUT_AT)
+    assert "Put it into the folder again" in (entry.reason or "")
+
+
+def test_a_file_that_was_given_up_is_listed_when_it_is_put_in_again(
+    db: Client, late_library: Backgrounds, put: PutFile
+) -> None:
+    late_library.take_in(put().model_copy(update={"source_created_at": PUT_AT}), tries=MAX_TRIES)
+
+    assert late_library.take_in(put()) == "listed"
+    assert document(db).reason is None
+
+
+@pytest.mark.parametrize(
+    ("tries", "put_at"),
+    [
+        pytest.param(MAX_TRIES - 1, PUT_AT, id="too few tries"),
+        pytest.param(MAX_TRIES, PUT_AT + timedelta(seconds=1), id="too soon"),
+        pytest.param(MAX_TRIES, None, id="a task that does not know"),
+    ],
+)
+def test_a_file_is_looked_at_until_both_limits_are_reached(
+    late_library: Backgrounds, put: PutFile, tries: int, put_at: datetime | None
+) -> None:
+    task = put().model_copy(update={"source_created_at": put_at})
+
+    assert late_library.take_in(task, tries=tries) == "listed"
+
+
+def test_a_file_is_given_up_before_the_queue_gives_up_its_task() -> None:
+    retries = json.loads((ROOT / "terraform" / "queue.json").read_text())["retryConfig"]
+    longest = timedelta(seconds=int(retries["maxRetryDuration"].removesuffix("s")))
+    one_try = timedelta(seconds=1800) + timedelta(seconds=int(retries["maxBackoff"].removesuffix("s")))
+
+    assert retries["maxAttempts"] >= MAX_TRIES
+    assert longest >= LONGEST_TRIES + one_try

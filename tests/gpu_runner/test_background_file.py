@@ -193,6 +193,7 @@ def noise_for_pictures(folder: Path, make: MakeVideo) -> Path:
     return path
 
 
+@pytest.mark.attacks
 @pytest.mark.parametrize(
     ("make_file", "reason"),
     [
@@ -254,6 +255,7 @@ def test_a_machine_without_ffmpeg_is_not_the_files_fault(
         prepare_background(source, scratch)
 
 
+@pytest.mark.attacks
 def test_ffmpeg_runs_with_limits_on_memory_and_on_what_it_writes() -> None:
     shown = subprocess.run([*LIMITED, "sh", "-c", "ulimit -d; ulimit -f; ulimit -c"], capture_output=True, check=True)
 

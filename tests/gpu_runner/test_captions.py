@@ -191,6 +191,7 @@ def test_any_text_is_drawn_within_the_margins(tmp_path: Path, text: str) -> None
     assert columns.max() <= 1080 - 40
 
 
+@pytest.mark.attacks
 @pytest.mark.parametrize(
     ("text", "plain"), [("{", "("), ("\\", "/"), ("{\\1c&H0000FF&}", "xxxxxxx")], ids=["brace", "backslash", "command"]
 )

@@ -1,5 +1,3 @@
-import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -18,7 +16,8 @@ from gpu_runner.composition import (
     compose_video,
 )
 from gpu_runner.encoders import X264, VideoEncoder
-from gpu_runner.ffmpeg import FfmpegError, FfmpegStoppedError, NotAVideoError, ProgressReport
+from gpu_runner.errors import LeaseLostError
+from gpu_runner.ffmpeg import FfmpegError, NotAVideoError, ProgressReport
 from gpu_runner.fonts import installed_fonts
 from gpu_runner.soundtrack import LineAudio, join_lines, normalise_line
 from gpu_runner.timeline import SAMPLE_RATE_HZ, Side, SpokenLine, Timeline, build_timeline
@@ -364,22 +363,20 @@ def test_a_failure_of_x264_is_told_and_leaves_no_file(tmp_path: Path) -> None:
 
 def test_a_stopped_encode_ends_at_once_and_leaves_no_file(tmp_path: Path) -> None:
     work = prepare(tmp_path, [("ada", "Hi", 20.0)])
-    stop = threading.Event()
-    stopped_at: list[float] = []
+    reports: list[ProgressReport] = []
 
-    def stop_soon(report: ProgressReport) -> None:
-        assert report.frame > 0
-        stopped_at.append(time.monotonic())
-        stop.set()
+    def stop_once_it_encodes() -> None:
+        if reports:
+            raise LeaseLostError
 
-    with pytest.raises(FfmpegStoppedError):
+    with pytest.raises(LeaseLostError):
         compose_video(
             work.composition,
             tmp_path / "video.mp4",
             encoder=X264,
             timeout_seconds=120,
-            on_progress=stop_soon,
-            stop=stop.is_set,
+            on_progress=reports.append,
+            check=stop_once_it_encodes,
         )
-    assert time.monotonic() - stopped_at[0] < 2
+    assert reports[-1].progress_percent < 100
     assert [path for path in tmp_path.iterdir() if "video" in path.name] == []

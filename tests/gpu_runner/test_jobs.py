@@ -2,16 +2,19 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
-from google.api_core.exceptions import PermissionDenied, RetryError
+from google.api_core.exceptions import PermissionDenied, RetryError, ServiceUnavailable
 from google.auth.exceptions import RefreshError
 from google.cloud.firestore import Client
 from pydantic import ValidationError
 
+from contracts.dead_letter import KEPT, DeadLetter
 from contracts.media_deletion import PATIENCE, MediaDeletion
 from contracts.video_job import LEASE, MAX_ATTEMPTS, JobStatus, StepName, StepStatus, VideoFile, VideoJob
-from gpu_runner.errors import HopelessError, LeaseLostError, TransientError
+from gpu_runner.errors import HopelessError, LeaseLostError, TransientError, attempts_used_up
 from gpu_runner.jobs import Busy, Ended, Jobs
 from gpu_runner.progress import Progress
+from tests.functions.costs.counting import count_calls
+from tests.functions.gcp.commits import killed_at_commit
 from tests.gpu_runner.jobs_fixtures import NOW, speaker, stored_job, write_job
 
 VIDEO = VideoFile(object_name="videos/user1/x_1.mp4", duration_seconds=3.0, size_bytes=10)
@@ -71,6 +74,9 @@ def test_a_lease_that_ran_out_is_taken_over_with_a_higher_fence(db: Client) -> N
             id="progress",
         ),
         pytest.param(lambda jobs, job: jobs.fail(job, HopelessError("X", "x"), job.steps), id="failure"),
+        pytest.param(
+            lambda jobs, job: jobs.give_up(job, attempts_used_up(), job.steps, trouble="a crash"), id="giving up"
+        ),
         pytest.param(lambda jobs, job: jobs.give_back(job, attempt_counts=True), id="return"),
         pytest.param(lambda jobs, job: jobs.store_transcript(job, jobs.read_snapshot(job)), id="transcript"),
         pytest.param(complete, id="completion"),
@@ -86,6 +92,51 @@ def test_a_runner_that_lost_its_lease_writes_nothing(db: Client, write: Callable
         write(jobs_at(db, NOW + LEASE), stale)
 
     assert db.document("videoJobs", job.job_id).get().update_time == before.update_time
+
+
+def test_a_lease_that_is_ours_is_checked_with_one_read_and_no_write(db: Client) -> None:
+    job = write_job(db)
+    claim = claimed(jobs_at(db, NOW), job)
+    counted = count_calls(db)
+
+    jobs_at(db, NOW).check_lease(claim)
+
+    assert (counted.reads, counted.writes) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"fence": 2}, id="another runner has it"),
+        pytest.param({"status": "cancelled"}, id="the job has ended"),
+        pytest.param({"status": "nonsense"}, id="the document is damaged"),
+        pytest.param(None, id="the job is gone"),
+    ],
+)
+def test_a_lease_that_is_not_ours_is_lost(db: Client, change: dict[str, object] | None) -> None:
+    job = write_job(db)
+    claim = claimed(jobs_at(db, NOW), job)
+    reference = db.document("videoJobs", job.job_id)
+    if change is None:
+        reference.delete()
+    else:
+        reference.update(change)
+
+    with pytest.raises(LeaseLostError):
+        jobs_at(db, NOW).check_lease(claim)
+
+
+def test_a_lease_that_cannot_be_checked_is_an_outage(db: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = write_job(db)
+    claim = claimed(jobs_at(db, NOW), job)
+
+    def fail(*_: object, **__: object) -> None:
+        raise ServiceUnavailable("down")  # type: ignore[no-untyped-call]  # the package leaves it so
+
+    monkeypatch.setattr("google.cloud.firestore_v1.document.DocumentReference.get", fail)
+
+    with pytest.raises(TransientError):
+        jobs_at(db, NOW).check_lease(claim)
 
 
 def test_a_completed_job_publishes_its_video_and_lines_with_the_script(db: Client) -> None:
@@ -115,6 +166,44 @@ def test_a_job_whose_script_was_deleted_ends_cancelled(db: Client) -> None:
     assert stored_job(db, job.job_id).video is None
 
 
+DELETED_MEANWHILE = {
+    "a character": ("characters/b", None),
+    "the account": ("users/user1", {"deletedAt": NOW}),
+}
+
+
+@pytest.mark.parametrize("what", DELETED_MEANWHILE)
+def test_a_job_of_which_something_was_deleted_meanwhile_ends_cancelled_though_the_event_was_lost(
+    db: Client, what: str
+) -> None:
+    job = write_job(db)
+    jobs = jobs_at(db, NOW)
+    claim = claimed(jobs, job)
+    path, fields = DELETED_MEANWHILE[what]
+    before = ["lines/user1/kept.wav", "videos/user1/before_1.mp4"]
+    db.document("scripts", "script1").update({"mediaObjects": before})
+    if fields is None:
+        db.document(path).delete()
+    else:
+        db.document(path).set(fields)
+    audio = {("a", "Hello there, my friend."): "lines/user1/new.wav", ("b", "Hi."): "lines/user1/kept.wav"}
+
+    status = jobs.complete(claim, steps=claim.steps, video=VIDEO, encoder="libx264", audio_objects=audio)
+
+    assert (status, stored_job(db, job.job_id).video) == (JobStatus.CANCELLED, None)
+    assert (db.document("scripts", "script1").get().to_dict() or {})["video"] is None
+    # What the script names stays with it.
+    assert [each.object_names for each in listed_for_deletion(db)] == [("lines/user1/new.wav", VIDEO.object_name)]
+
+
+def test_a_job_whose_users_document_is_missing_is_completed(db: Client) -> None:
+    job = write_job(db)
+    jobs = jobs_at(db, NOW)
+
+    assert not db.document("users", "user1").get().exists
+    assert complete(jobs, claimed(jobs, job)) is JobStatus.COMPLETED
+
+
 def listed_for_deletion(db: Client) -> list[MediaDeletion]:
     return [MediaDeletion.model_validate(each.to_dict()) for each in db.collection("mediaDeletions").stream()]
 
@@ -139,7 +228,7 @@ def test_lines_that_a_render_replaces_and_lines_that_were_edited_meanwhile_are_l
     assert (deletion.owner_id, deletion.check_at) == ("user1", NOW + PATIENCE)
 
 
-def test_the_lines_of_a_script_that_was_deleted_meanwhile_are_listed_for_deletion(db: Client) -> None:
+def test_the_lines_and_the_video_of_a_script_that_was_deleted_meanwhile_are_listed_for_deletion(db: Client) -> None:
     job = write_job(db)
     jobs = jobs_at(db, NOW)
     claim = claimed(jobs, job)
@@ -148,7 +237,7 @@ def test_the_lines_of_a_script_that_was_deleted_meanwhile_are_listed_for_deletio
 
     jobs.complete(claim, steps=claim.steps, video=VIDEO, encoder="libx264", audio_objects=audio)
 
-    assert [each.object_names for each in listed_for_deletion(db)] == [("lines/user1/new.wav",)]
+    assert [each.object_names for each in listed_for_deletion(db)] == [("lines/user1/new.wav", VIDEO.object_name)]
 
 
 def test_a_render_of_the_same_lines_lists_nothing_for_deletion(db: Client) -> None:
@@ -194,6 +283,69 @@ def test_a_job_that_used_up_its_attempts_is_failed_and_says_that_nothing_was_cha
     assert isinstance(claim, Ended)
     assert (stored.status, stored.error_code) == (JobStatus.FAILED, "ATTEMPTS_USED_UP")
     assert "not charged" in (stored.error_message or "")
+
+
+def dead_letters(db: Client) -> list[DeadLetter]:
+    return [DeadLetter.model_validate(each.to_dict()) for each in db.collection("deadLetters").stream()]
+
+
+GIVEN_UP: dict[str, tuple[Callable[[Jobs, VideoJob], object], str, datetime]] = {
+    "its runner died": (
+        lambda jobs, job: jobs_at(jobs._db, NOW + LEASE).claim(job.job_id),
+        "the runner died",
+        NOW + LEASE,
+    ),
+    "its last attempt failed": (
+        lambda jobs, job: jobs.give_up(job, attempts_used_up(), job.steps, trouble="FFmpeg was interrupted"),
+        "FFmpeg was interrupted",
+        NOW,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", GIVEN_UP)
+def test_a_job_that_is_given_up_leaves_a_dead_letter(db: Client, case: str) -> None:
+    job = write_job(db, attempts=MAX_ATTEMPTS - 1)
+    jobs = jobs_at(db, NOW)
+    give_up, reason, failed_at = GIVEN_UP[case]
+
+    give_up(jobs, claimed(jobs, job))
+
+    (letter,) = dead_letters(db)
+    assert (letter.job_id, letter.user_id, letter.script_id) == (job.job_id, "user1", "script1")
+    assert (letter.error_code, letter.reason, letter.attempts) == ("ATTEMPTS_USED_UP", reason, MAX_ATTEMPTS)
+    assert (letter.failed_at, letter.expire_at) == (failed_at, failed_at + KEPT)
+    assert stored_job(db, job.job_id).status is JobStatus.FAILED
+
+
+def test_a_dead_letter_holds_nothing_that_a_user_wrote(db: Client) -> None:
+    job = write_job(db, attempts=MAX_ATTEMPTS)
+
+    jobs_at(db, NOW).claim(job.job_id)
+
+    written = repr(db.document("deadLetters", job.job_id).get().to_dict())
+    assert [text for text in (job.title, "Hello there", "Good evening") if text in written] == []
+
+
+@pytest.mark.parametrize("case", GIVEN_UP)
+def test_a_process_that_dies_at_the_commit_has_neither_failed_the_job_nor_left_a_letter(db: Client, case: str) -> None:
+    job = write_job(db, attempts=MAX_ATTEMPTS - 1)
+    jobs = jobs_at(db, NOW)
+    claim = claimed(jobs, job)
+
+    with killed_at_commit(1, after=False):
+        GIVEN_UP[case][0](jobs, claim)
+
+    assert (stored_job(db, job.job_id).status, dead_letters(db)) == (JobStatus.IN_PROGRESS, [])
+
+
+def test_a_hopeless_job_leaves_no_dead_letter(db: Client) -> None:
+    job = write_job(db)
+    jobs = jobs_at(db, NOW)
+
+    jobs.fail(claimed(jobs, job), HopelessError("VOICE_UNUSABLE", "The voice gave no usable sound."), job.steps)
+
+    assert dead_letters(db) == []
 
 
 def test_a_lease_that_was_given_back_is_free_at_once(db: Client) -> None:

@@ -1,7 +1,10 @@
 """A whole render on real Firestore, Storage and FFmpeg; only the voice is a fake, which counts what it is asked."""
 
+import threading
+import time
 import wave
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +19,11 @@ from gpu_runner.background import Backgrounds
 from gpu_runner.errors import HopelessError, TransientError
 from gpu_runner.ffmpeg import FfmpegError, FfmpegTimeoutError, run_ffmpeg
 from gpu_runner.health import RunnerHealth
+from gpu_runner.interruption import Check, Shutdown
 from gpu_runner.jobs import Jobs
 from gpu_runner.media_store import MediaStore
 from gpu_runner.reports import Reports
 from gpu_runner.server import Services, render_job
-from gpu_runner.voice import Check
 from tests.gpu_runner.jobs_fixtures import speaker, stored_job, write_job
 
 LINE_SECONDS = 0.4
@@ -51,6 +54,46 @@ class ToneVoice:
         assert recording.is_file()
         self.transcribed += 1
         return "Heard words."
+
+
+class WaitingVoice(ToneVoice):
+    """Speaks no line to its end: it waits until it is told to stop."""
+
+    def speak(self, text: str, speaker: Speaker, recording: Path, *, seed: int, target: Path, check: Check) -> None:
+        super().speak(text, speaker, recording, seed=seed, target=target, check=check)
+        for _ in range(1_000):
+            check()
+            time.sleep(0.05)
+
+
+class HangingStore(MediaStore):
+    """A bucket that answers no call of one kind, and begins the shutdown when it gets the first."""
+
+    def __init__(self, bucket: Bucket, method: str, prefix: str, shutdown: Shutdown) -> None:
+        super().__init__(bucket)
+        self._hangs_at = (method, prefix)
+        self._shutdown = shutdown
+        self.released = threading.Event()
+        self.has_answered = False
+
+    def download(self, object_name: str, target: Path) -> None:
+        self._hang("download", object_name)
+        super().download(object_name, target)
+
+    def exists(self, object_name: str) -> bool:
+        self._hang("exists", object_name)
+        return super().exists(object_name)
+
+    def upload(self, source: Path, object_name: str, *, content_type: str) -> None:
+        self._hang("upload", object_name)
+        super().upload(source, object_name, content_type=content_type)
+
+    def _hang(self, method: str, object_name: str) -> None:
+        if (method, object_name.partition("/")[0]) == self._hangs_at:
+            self._shutdown.begin()
+            self.released.wait(60)
+            self.has_answered = True
+            raise TransientError("the test is over")
 
 
 def write_wav(path: Path, samples: np.ndarray) -> None:
@@ -388,6 +431,72 @@ def test_a_runner_whose_lease_was_taken_leaves_the_job_to_its_successor(
 
     assert outcome == ("lease_lost", 409)
     assert stored_job(db, job.job_id).status is JobStatus.IN_PROGRESS
+
+
+def test_a_render_whose_job_is_cancelled_while_a_line_is_spoken_stops_there(
+    db: Client, services_of: Callable[[ToneVoice], Services]
+) -> None:
+    job = write_job(db)
+    voice = WaitingVoice(
+        lambda _count: db.document("videoJobs", job.job_id).update({"status": "cancelled", "fence": 7})
+    )
+
+    outcome = render_job(services_of(voice), job.job_id)
+
+    assert outcome == ("lease_lost", 409)
+    assert stored_job(db, job.job_id).status is JobStatus.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("method", "prefix"),
+    [
+        ("exists", "lines"),
+        ("download", "recordings"),
+        ("upload", "lines"),
+        ("download", "backgrounds"),
+        ("upload", "videos"),
+    ],
+)
+def test_a_runner_that_ends_while_the_bucket_hangs_gives_the_job_back_at_no_cost(
+    db: Client, bucket: Bucket, services_of: Callable[[ToneVoice], Services], method: str, prefix: str
+) -> None:
+    job = write_job(db)
+    services = services_of(ToneVoice())
+    media = HangingStore(bucket, method, prefix, services.shutdown)
+
+    outcome = render_job(replace(services, media=media), job.job_id)
+
+    was_awaited = media.has_answered
+    media.released.set()
+    stored = stored_job(db, job.job_id)
+    assert (outcome, was_awaited) == (("stopped", 503), False)
+    assert (stored.status, stored.lease_until, stored.attempts) == (JobStatus.IN_PROGRESS, None, 0)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        HopelessError("VOICE_REFUSED", "The voice could not speak one of the lines."),
+        TransientError("refused twice", at_last=HopelessError("VOICE_REFUSED", "It could not be spoken.")),
+        ZeroDivisionError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_fails_while_the_runner_ends_is_not_held_against_the_job(
+    db: Client, services_of: Callable[[ToneVoice], Services], error: Exception
+) -> None:
+    def fail(_count: int) -> None:
+        services.shutdown.begin()
+        raise error
+
+    job = write_job(db)
+    services = services_of(ToneVoice(fail))
+
+    outcome = render_job(services, job.job_id)
+
+    stored = stored_job(db, job.job_id)
+    assert outcome == ("stopped", 503)
+    assert (stored.status, stored.lease_until, stored.attempts) == (JobStatus.IN_PROGRESS, None, 0)
 
 
 def test_the_encode_gets_the_time_that_is_left(

@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from google.cloud.firestore import Client
 from google.cloud.storage import Bucket
 
+from contracts.background import MAX_TRIES, background_id
 from contracts.environment import Environment
 from contracts.runner_report import RUNNER, RunnerReport, RunnerStatus
 from contracts.video_task import VideoTask
@@ -30,6 +31,7 @@ from local.addresses import PROJECT_ID, ROOT, TASKS_SERVICE_ACCOUNT
 from local.tasks_emulator.emulator import EmulatorSettings, TasksEmulator
 from local.tasks_emulator.identity import load_signer
 from tests.emulators import free_port
+from tests.gpu_runner.jobs_fixtures import stored_job, write_job
 
 RUNNER_URL = "https://runner.example"
 
@@ -230,6 +232,36 @@ def test_a_bucket_that_does_not_answer_has_the_task_delivered_again(
     broken = replace(services, backgrounds=Backgrounds(db, Outage(None), tmp_path))
 
     assert take_in(runner_of(broken, certs_url), f"Bearer {token_of()}", TASK) == (500, "interrupted")
+
+
+def test_a_runner_that_ends_renders_no_job(
+    services: Services, runner: FlaskClient, token_of: Callable[..., str], db: Client
+) -> None:
+    job = write_job(db, job_id="0" * 32)
+    services.shutdown.begin()
+
+    assert render(runner, f"Bearer {token_of()}") == 503
+    assert stored_job(db, job.job_id) == job
+
+
+def test_a_runner_that_ends_looks_at_no_background(
+    services: Services, runner: FlaskClient, token_of: Callable[..., str]
+) -> None:
+    services.shutdown.begin()
+
+    assert take_in(runner, f"Bearer {token_of()}", TASK) == (503, "stopped")
+
+
+def test_the_queues_count_of_tries_has_a_background_given_up(
+    runner: FlaskClient, token_of: Callable[..., str], db: Client
+) -> None:
+    task = TASK | {"sourceCreatedAt": "2026-01-01T12:00:00Z"}
+    headers = {"Authorization": f"Bearer {token_of()}", "X-CloudTasks-TaskRetryCount": str(MAX_TRIES - 1)}
+
+    answer = runner.post("/backgrounds", json=task, headers=headers)
+
+    assert (answer.status_code, answer.get_json()) == (200, {"outcome": "refused"})
+    assert db.document("backgrounds", background_id("sea.mp4")).get().get("reason")
 
 
 def test_the_runner_reports_what_it_found_when_its_work_is_done(

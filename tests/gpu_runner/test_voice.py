@@ -1,6 +1,7 @@
 """The voice's client against the development voice server, and against servers that are none."""
 
 import signal
+import socket
 import tempfile
 import threading
 import wave
@@ -185,6 +186,18 @@ def test_nobody_waits_for_a_server_that_hangs_once_the_lease_is_lost(recording: 
             server.kill()  # a stopped process takes no other signal
 
 
+@pytest.mark.timeout(60)
+def test_nobody_waits_for_a_server_that_takes_connections_and_says_nothing(recording: Path, tmp_path: Path) -> None:
+    def lose_lease() -> None:
+        raise LeaseLostError
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        voice = F5Voice(f"http://127.0.0.1:{listener.getsockname()[1]}/", voice_id="f5-tts")
+
+        with pytest.raises(LeaseLostError):
+            voice.speak("Hello.", ADA, recording, seed=7, target=tmp_path / "line.wav", check=lose_lease)
+
+
 class _Server(BaseHTTPRequestHandler):
     """Answers every request alike."""
 
@@ -204,6 +217,7 @@ class _Server(BaseHTTPRequestHandler):
         """Nothing: the test's output is its own."""
 
 
+@pytest.mark.attacks
 @pytest.mark.parametrize(
     ("status", "body"),
     [

@@ -10,6 +10,7 @@ import pytest
 
 from gpu_runner.voice_image.fetch_weights import CHECKPOINTS
 from local.addresses import ROOT
+from local.roster import runner_argv
 from tests.gpu_runner.image.dockerfile import context, matches, read
 
 IMAGES = [
@@ -96,6 +97,21 @@ def test_the_command_is_one_process_of_threads_without_a_shell(arguments: dict[s
     assert command[command.index("--workers") + 1] == "1"
     assert command[command.index("--timeout") + 1] == "0"
     assert read(**arguments).of_the_image("ENTRYPOINT") == []
+
+
+@pytest.mark.parametrize("arguments", IMAGES)
+def test_a_worker_that_does_not_end_is_killed_before_the_container_is(arguments: dict[str, str]) -> None:
+    command = read(**arguments).command()
+
+    # What stops by itself is to be done within 8 s, and Cloud Run kills after 10.
+    assert int(command[command.index("--graceful-timeout") + 1]) < 8
+
+
+@pytest.mark.parametrize("option", ["--workers", "--threads", "--timeout", "--graceful-timeout"])
+def test_the_local_cloud_starts_the_runner_as_the_image_does(option: str) -> None:
+    image, local = read(VARIANT="gpu", CHECKPOINT="f5tts_v1").command(), runner_argv(8080)
+
+    assert local[local.index(option) + 1] == image[image.index(option) + 1]
 
 
 @pytest.mark.parametrize("arguments", IMAGES)
