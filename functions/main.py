@@ -31,7 +31,7 @@ from feedback.endpoints import create_feedback
 from gcp.not_found import not_found
 from health.endpoints import get_health
 from media.endpoints import get_picture, get_recording, get_video
-from media.triggers import on_media_deletion_created
+from media.triggers import on_media_deletion_created, sweep_media
 from scripts.endpoints import (
     delete_script,
     generate_script,
@@ -41,8 +41,9 @@ from scripts.endpoints import (
     update_script,
 )
 from scripts.triggers import on_script_written
-from tokens.triggers import on_adjustment_created, on_ledger_entry_created
+from tokens.triggers import audit_ledgers, on_adjustment_created, on_ledger_entry_created
 from videos.endpoints import (
+    cancel_video_job,
     generate_video,
     get_script_video_job,
     get_video_job,
@@ -52,6 +53,8 @@ from videos.endpoints import (
 from videos.triggers import on_video_job_written, repair_video_jobs
 
 __all__ = [
+    "audit_ledgers",
+    "cancel_video_job",
     "clear_my_activities",
     "create_character",
     "create_feedback",
@@ -103,6 +106,7 @@ __all__ = [
     "repair_video_jobs",
     "signup",
     "star_character",
+    "sweep_media",
     "unstar_character",
     "update_character",
     "update_script",

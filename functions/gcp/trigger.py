@@ -22,6 +22,10 @@ CreatedHandler = Callable[[Mapping[str, str], Fields], None]
 WrittenHandler = Callable[[Mapping[str, str], Fields | None, Fields | None], None]
 WrittenAtHandler = Callable[[Mapping[str, str], Fields | None, Fields | None, datetime], None]
 
+# The longest that Cloud Scheduler waits for an answer, and how much of it a nightly function begins new work in.
+_NIGHT_TIMEOUT_SECONDS = 1800
+NIGHT_WORK = timedelta(minutes=25)
+
 _OPTIONS: dict[str, Any] = {
     "region": REGION,
     "memory": MemoryOption.MB_256,
@@ -145,14 +149,20 @@ def every_ten_minutes(handler: Callable[[], None]) -> Any:
     return _scheduled("*/10 * * * *", handler)
 
 
-def _scheduled(schedule: str, handler: Callable[[], None]) -> Any:
+def every_night(*, hour: int, minute: int) -> Callable[[Callable[[], None]], Any]:
+    """The handler is called once a night at that time (UTC), has NIGHT_WORK for its work, and begins where it ended."""
+    return functools.partial(_scheduled, f"{minute} {hour} * * *", timeout_seconds=_NIGHT_TIMEOUT_SECONDS)
+
+
+def _scheduled(schedule: str, handler: Callable[[], None], *, timeout_seconds: int = 300) -> Any:
     def function(_event: scheduler_fn.ScheduledEvent) -> None:
         handler()
 
     function.__name__ = handler.__name__
     function.__doc__ = handler.__doc__
     # A third of a CPU: one run at a time, which waits more than it works (docs/costs.md).
-    options = _OPTIONS | {"concurrency": 1, "cpu": "gcf_gen1", "memory": MemoryOption.MB_512, "timeout_sec": 300}
+    options = _OPTIONS | {"concurrency": 1, "cpu": "gcf_gen1", "memory": MemoryOption.MB_512}
+    options["timeout_sec"] = timeout_seconds
     return scheduler_fn.on_schedule(schedule=schedule, **options)(function)
 
 

@@ -76,7 +76,7 @@ def _is_owner(call: Call[NoBody], media: Media) -> bool:
     from accounts.bearer import authenticate
     from gcp.clients import firestore
 
-    return authenticate(firestore(), authorization, datetime.now(UTC)).user.id == media.owner_id
+    return authenticate(firestore(), call.headers, datetime.now(UTC)).user.id == media.owner_id
 
 
 def _media(call: Call[NoBody]) -> Media:

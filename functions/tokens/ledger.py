@@ -103,9 +103,20 @@ def write_hold(
 
 
 def write_settlement(
-    transaction: "Transaction", db: "Client", *, hold: Hold, capture: bool, ledger_tokens: int, held: int, now: datetime
+    transaction: "Transaction",
+    db: "Client",
+    *,
+    hold: Hold,
+    capture: bool,
+    ledger_tokens: int,
+    held: int,
+    has_user: bool = True,
+    now: datetime,
 ) -> None:
-    """The hold is captured or released, with its entry. The caller has read all three in this transaction."""
+    """The hold is captured or released, with its entry. The caller has read all three in this transaction.
+
+    A user without a document has a ledger all the same: the amounts are its sums then.
+    """
     # Deferred: gRPC; whoever calls this has the client already.
     from google.cloud.firestore import Increment
 
@@ -115,7 +126,8 @@ def write_settlement(
     if paid:
         # Not a number of ours: whatever an admin has put there is changed by the price, and stays possible or not.
         fields["tokens"] = Increment(-paid)
-    transaction.update(db.document("users", hold.user_id), fields)
+    if has_user:
+        transaction.update(db.document("users", hold.user_id), fields)
     transaction.update(
         hold_reference(db, hold.job_id), {"state": "captured" if capture else "released", "settledAt": now}
     )

@@ -1,10 +1,10 @@
-"""What follows from an admin's adjustment, and from every entry of a ledger."""
+"""What follows from an admin's adjustment, and from every entry of a ledger; the nightly audit of all ledgers."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from contracts import log
-from gcp.trigger import Fields, trigger_created
+from gcp.trigger import NIGHT_WORK, Fields, every_night, trigger_created
 
 
 @trigger_created("users/{userId}/adjustments/{adjustmentId}")
@@ -40,3 +40,13 @@ def on_ledger_entry_created(params: Mapping[str, str], fields: Fields) -> None:
         return
     if activity:
         record_activity(firestore(), params["userId"], params["entryId"], activity)
+
+
+@every_night(hour=3, minute=30)
+def audit_ledgers() -> None:
+    """Every night: each user's balance, ledger, holds and jobs agree, or the log says which do not."""
+    # Deferred, as above.
+    from gcp.clients import firestore
+    from tokens.audit_run import run_audit
+
+    run_audit(firestore(), lambda: datetime.now(UTC), datetime.now(UTC) + NIGHT_WORK)

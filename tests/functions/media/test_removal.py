@@ -307,7 +307,7 @@ def test_a_deleted_script_takes_the_videos_of_all_its_jobs_with_it(db: "Client",
 
     deleted = delete_script(db, script_id=SCRIPT, owner_id="ann", now=NOW)
 
-    assert deleted == (LINE, VIDEO)
+    assert deleted.object_names == (LINE, VIDEO)
     remove_media(db, bucket, SCRIPT, NOW)
     assert objects(bucket) == {other}
     assert not db.document("mediaDeletions", SCRIPT).get().exists

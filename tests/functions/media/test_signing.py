@@ -20,6 +20,7 @@ def parts(signed: str) -> tuple[str, dict[str, str]]:
 PATH, QUERY = parts(signed_path(RECORDING, [NEW], NOON))
 
 
+@pytest.mark.attacks
 @pytest.mark.parametrize(
     ("path", "query", "secrets", "hours", "is_good"),
     [
