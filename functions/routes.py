@@ -205,6 +205,12 @@ ROUTES = (
         function="get_script_video_job",
     ),
     Route(method="GET", path="/api/video-jobs/{jobId}", module="videos.endpoints", function="get_video_job"),
+    Route(
+        method="POST",
+        path="/api/video-jobs/{jobId}/cancel",
+        module="videos.endpoints",
+        function="cancel_video_job",
+    ),
     Route(method="GET", path="/api/my-video-jobs", module="videos.endpoints", function="list_my_video_jobs"),
     # activities
     Route(

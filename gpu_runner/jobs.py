@@ -14,6 +14,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud.firestore import Client, DocumentReference, Transaction, transactional
 from pydantic import ValidationError
 
+from contracts.dead_letter import dead_letter_of
 from contracts.job_snapshot import JobSnapshot
 from contracts.media_deletion import new_media_deletion
 from contracts.publication import published_script_fields, transcript_fields, unused_lines
@@ -35,6 +36,7 @@ Result = TypeVar("Result")
 
 # After a lease ran out, the queue's own retry comes first; the minute function looks a little later.
 CHECK_GRACE = timedelta(seconds=60)
+_CHECK_TIMEOUT_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ class Jobs:
     def claim(self, job_id: str) -> VideoJob | Busy | Ended:
         """The job, its lease ours under a new fence, unless another runner holds it or the job has ended.
 
-        A job that has used up its attempts is failed here. Safe to repeat: tasks are delivered more than once. Raises
-        pydantic's ValidationError for a document that is no job.
+        A job that has used up its attempts is failed here, with its dead letter. Safe to repeat: tasks are delivered
+        more than once. Raises pydantic's ValidationError for a document that is no job.
         """
         reference = self._job(job_id)
 
@@ -74,7 +76,8 @@ class Jobs:
             if job.lease_until is not None and job.lease_until > now:
                 return Busy()
             if job.attempts >= MAX_ATTEMPTS:
-                transaction.update(reference, _failed(job, now, attempts_used_up(), job.steps))
+                # Whoever made the last attempt neither ended the job nor gave it back.
+                self._give_up(transaction, job, now, attempts_used_up(), job.steps, trouble="the runner died")
                 return Ended("attempts_used_up")
             changed = {
                 "status": JobStatus.IN_PROGRESS,
@@ -100,6 +103,18 @@ class Jobs:
     def extend_lease(self, job: VideoJob) -> None:
         """The lease runs from now again. Raises LeaseLostError."""
         self._fenced(job, _lease_fields)
+
+    def check_lease(self, job: VideoJob) -> None:
+        """Nothing, while the lease is ours. Raises LeaseLostError when the job has ended or another runner has it.
+
+        One plain read, so that it can be asked every few seconds, and tried once: whoever asks, asks again.
+        """
+        with firestore_errors():
+            asked = self._job(job.job_id).get(["fence", "status"], retry=None, timeout=_CHECK_TIMEOUT_SECONDS)
+            fields = asked.to_dict() or {}
+        # A job whose lease is held is in progress and nothing else.
+        if fields.get("fence") != job.fence or fields.get("status") != JobStatus.IN_PROGRESS:
+            raise LeaseLostError
 
     def write_progress(self, job: VideoJob, steps: Sequence[Step], current: StepName) -> None:
         """The steps are in the document, and the lease runs from now again. Raises LeaseLostError."""
@@ -147,41 +162,70 @@ class Jobs:
         audio_objects: Mapping[tuple[str, str], str],
     ) -> JobStatus:
         """The job is completed and its video published with the script, in one transaction: whether the user pays is
-        decided here and nowhere else. Cancelled instead when the script was deleted meanwhile. Lines that no longer
-        belong to the script are listed for deletion. Raises LeaseLostError.
+        decided here and nowhere else. Cancelled instead when the script, one of its characters or the account was
+        deleted meanwhile and nobody has cancelled it yet. Lines that no longer belong to the script, and a video that
+        belongs to none, are listed for deletion. Raises LeaseLostError.
         """
         script_reference = self._db.document("scripts", job.script_id)
 
         def complete(transaction: Transaction) -> JobStatus:
             current = self._check_fence(transaction, job)
             script = _read(script_reference, transaction)
+            is_wanted = script is not None and self._is_wanted(transaction, job)
             now = self._now()
+            fields = script or {}
             published = (
-                published_script_fields(script.get("dialogue", []), audio_objects, video) if script is not None else {}
+                published_script_fields(fields.get("dialogue", []), audio_objects, video) if is_wanted else fields
             )
-            if unused := unused_lines(script or {}, published, audio_objects.values()):
+            unused = unused_lines(fields, published, audio_objects.values())
+            if unused or not is_wanted:
                 # They wait until this job's hold is settled, and any other job of the user's that may have found them.
+                unused += () if is_wanted else (video.object_name,)
                 deletion = new_media_deletion(unused, owner_id=job.user_id, now=now)
                 transaction.set(self._db.document("mediaDeletions", f"{job.job_id}_lines"), deletion.to_document())
-            if script is None:
+            if not is_wanted:
                 transaction.update(self._job(job.job_id), ended_fields(current, now, JobStatus.CANCELLED))
                 return JobStatus.CANCELLED
-            fields = ended_fields(current, now, JobStatus.COMPLETED) | {
+            completed = ended_fields(current, now, JobStatus.COMPLETED) | {
                 "steps": [step.to_document() for step in steps],
                 "currentStep": StepName.VIDEO_GENERATION,
                 "overallProgress": 100.0,
                 "video": video.to_document(),
                 "encoder": encoder,
             }
-            transaction.update(self._job(job.job_id), fields)
+            transaction.update(self._job(job.job_id), completed)
             transaction.update(script_reference, published)
             return JobStatus.COMPLETED
 
         return self._transact(complete)
 
+    def _is_wanted(self, transaction: Transaction, job: VideoJob) -> bool:
+        """Whether the account and every character of the job are there. Who deletes one cancels the job by an event;
+        this finds what a lost one left. A user's document that an admin has deleted is no deleted account.
+        """
+        snapshot = self._snapshot(job).get(["characterIds"], transaction=transaction).to_dict() or {}
+        user = self._db.document("users", job.user_id)
+        characters = [self._db.document("characters", each) for each in snapshot.get("characterIds", ())]
+        read = self._db.get_all([user, *characters], field_paths=["deletedAt"], transaction=transaction)
+        found = {each.reference: each for each in read}
+        is_closed = bool((found.pop(user).to_dict() or {}).get("deletedAt"))
+        return not is_closed and all(each.exists for each in found.values())
+
     def fail(self, job: VideoJob, reason: HopelessError, steps: Sequence[Step]) -> None:
         """The job is failed for good, in the step where it stands, with words for its user. Raises LeaseLostError."""
         self._fenced(job, lambda current, now: _failed(current, now, reason, steps))
+
+    def give_up(self, job: VideoJob, reason: HopelessError, steps: Sequence[Step], *, trouble: str) -> None:
+        """As `fail`, of a job whose attempts are used up: it might still be made, so that its dead letter is kept.
+
+        `trouble` is what ended the last attempt, in the words of the log.
+        """
+
+        def give_up(transaction: Transaction) -> None:
+            current = self._check_fence(transaction, job)
+            self._give_up(transaction, current, self._now(), reason, steps, trouble=trouble)
+
+        self._transact(give_up)
 
     def give_back(self, job: VideoJob, *, attempt_counts: bool) -> None:
         """The lease is free at once, and an attempt that does not count is given back too. Raises LeaseLostError."""
@@ -194,6 +238,20 @@ class Jobs:
             }
 
         self._fenced(job, fields)
+
+    def _give_up(
+        self,
+        transaction: Transaction,
+        job: VideoJob,
+        now: datetime,
+        reason: HopelessError,
+        steps: Sequence[Step],
+        *,
+        trouble: str,
+    ) -> None:
+        letter = dead_letter_of(job, code=reason.code, reason=trouble, now=now)
+        transaction.update(self._job(job.job_id), _failed(job, now, reason, steps))
+        transaction.set(self._db.document("deadLetters", job.job_id), letter.to_document())
 
     def _fenced(self, job: VideoJob, fields: Callable[[VideoJob, datetime], dict[str, Any]]) -> None:
         def write(transaction: Transaction) -> None:

@@ -13,7 +13,7 @@ from local.processes import CLOUD_MARK
 from local.toolchain import find_java, find_node
 
 # functions/gcp/settings.py refuses a signing key that begins so, outside a demo- project.
-_SECRET_PREFIX = "local-development-"  # noqa: S105 (marks a secret, is none)
+LOCAL_SECRET_PREFIX = "local-development-"  # noqa: S105 (marks a secret, is none)
 # What a developer's shell may hold and the parts must not see: it would slow every start (no bytecode is written) or
 # give a part real credentials, or another Python's packages.
 _NOT_PASSED_ON = (
@@ -26,7 +26,7 @@ _NOT_PASSED_ON = (
     "FIREBASE_CONFIG",
 )
 # What a developer may set to try something; everything else has its fixed value.
-_SETTABLE = ("TOKENS_TO_GIVE", "OPENAI_MODEL", "CORS_ORIGINS")
+_SETTABLE = ("TOKENS_TO_GIVE", "OPENAI_MODEL", "CORS_ORIGINS", "TRUSTED_HOPS")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +45,10 @@ def read_or_make_secrets(path: Path) -> dict[str, str]:
     """The state's own keys: each made once, so that tokens and grants outlive a restart."""
     kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     made = {
-        "JWT_SECRET": _SECRET_PREFIX + secrets.token_urlsafe(48),
-        "ADDRESS_HASH_KEY": _SECRET_PREFIX + secrets.token_urlsafe(48),
+        "JWT_SECRET": LOCAL_SECRET_PREFIX + secrets.token_urlsafe(48),
+        "ADDRESS_HASH_KEY": LOCAL_SECRET_PREFIX + secrets.token_urlsafe(48),
         # The Auth emulator takes any key; the product must still have one to send.
-        "WEB_API_KEY": _SECRET_PREFIX + secrets.token_urlsafe(16),
+        "WEB_API_KEY": LOCAL_SECRET_PREFIX + secrets.token_urlsafe(16),
     } | kept
     if made != kept:  # an older state has fewer
         write_private(path, json.dumps(made, indent=2) + "\n")
@@ -92,7 +92,7 @@ def product_environment(ports: Ports, kept_secrets: Mapping[str, str], shell: Ma
         if shell.get("OPENAI_BASE_URL"):
             values["OPENAI_BASE_URL"] = shell["OPENAI_BASE_URL"]
     else:
-        values["OPENAI_API_KEY"] = _SECRET_PREFIX + "writer"
+        values["OPENAI_API_KEY"] = LOCAL_SECRET_PREFIX + "writer"
         values["OPENAI_BASE_URL"] = ports.url("writer") + "/v1"
     return values | {name: shell[name] for name in _SETTABLE if shell.get(name)}
 

@@ -29,7 +29,8 @@ from gcp.batches import AT_ONCE, delete_all
 from gcp.errors import NotFound
 from gcp.transactions import transact
 from media.removal import list_pages, needed_by_jobs, remove_objects, remove_prefix
-from videos.jobs import cancel_job, job_reference, settle_job, snapshot_reference
+from videos.cancellation import end_job
+from videos.jobs import job_reference, snapshot_reference
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client, DocumentReference, Query, Transaction
@@ -160,6 +161,7 @@ def _sweep(
     return {
         "jobs": _remove_jobs(db, owned("videoJobs", "userId"), now),
         "snapshots": delete_all(db, owned("videoJobSnapshots", "userId")),
+        "dead_letters": delete_all(db, owned("deadLetters", "userId")),
         "characters": _remove_characters(db, owned("characters", "ownerId"), user_id, now),
         "scripts": delete_all(db, owned("scripts", "ownerId")),
         "stars": _remove_stars(db, user_id, now),
@@ -180,8 +182,7 @@ def _remove_jobs(db: "Client", jobs: "Query", now: datetime) -> int:
     while found := list(jobs.select([]).limit(AT_ONCE // 2).stream()):
         batch = db.batch()
         for each in found:
-            cancel_job(db, each.id, now)
-            settle_job(db, each.id, now)
+            end_job(db, each.id, now)
             batch.delete(job_reference(db, each.id))
             batch.delete(snapshot_reference(db, each.id))
         batch.commit()

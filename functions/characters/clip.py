@@ -146,7 +146,8 @@ def _decoded(container: "InputContainer") -> Iterator[Samples]:
     if not container.streams.audio:
         return
     stream = container.streams.audio[0]
-    if stream.codec_context.name not in _DECODERS:
+    # A file may name a codec that FFmpeg does not know, for which it makes no context.
+    if stream.codec_context is None or stream.codec_context.name not in _DECODERS:
         return
     stream.codec_context.thread_count = 1
     # To integers: only then FFmpeg scales the channels' sum to what fits (libswresample's rematrix_maxval).

@@ -17,9 +17,12 @@ def on_character_written(
 ) -> None:
     """The owner's log tells that the character was created, changed or deleted; an admin's `hidden` is a boolean.
 
-    A change is what moves `updatedAt`: stars, transcripts and an admin's `hidden` are none.
+    A change is what moves `updatedAt`: stars, transcripts and an admin's `hidden` are none. The unfinished videos in
+    which a deleted character speaks are cancelled, whoever makes them.
     """
     _mend_hidden(params["characterId"], before, after)
+    if after is None:
+        _end_videos(params["characterId"])
     written = after or before
     if written is None or (before and after and before.get("updatedAt") == after.get("updatedAt")):
         return
@@ -86,6 +89,16 @@ def _mend_hidden(character_id: str, before: Fields | None, after: Fields | None)
         mend_switch(
             firestore(), f"characters/{character_id}", "hidden", before=before, after=after, now=datetime.now(UTC)
         )
+
+
+def _end_videos(character_id: str) -> None:
+    # Deferred: this module is imported at discovery.
+    from gcp.clients import firestore
+    from videos.cancellation import end_jobs_with
+
+    ended = end_jobs_with(firestore(), character_id, datetime.now(UTC))
+    if ended:
+        log.info("videos_cancelled_with_character", character_id=character_id, jobs=ended)
 
 
 def _log_star(user_id: str, character_id: str, type_: str, starred_at: datetime, timestamp: datetime) -> None:

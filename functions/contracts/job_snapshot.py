@@ -2,7 +2,8 @@
 
 A document of its own, so that triggers on the job do not carry a dialogue. Written by videos.jobs, read by the runner,
 which adds only the transcripts of recordings that came without one. It is deleted when the job's hold is settled, so
-that a snapshot means an unfinished job, and its field `mediaObjects` what must not be removed yet (media.removal).
+that a snapshot means an unfinished job: its field `mediaObjects` is what must not be removed yet (media.removal), and
+`characterIds` by whose deletion the job ends (videos.cancellation).
 """
 
 import hashlib
@@ -58,8 +59,9 @@ class JobSnapshot(Message):
         return tuple(dict.fromkeys([*recordings, *pictures, self.background.object_name]))
 
     def to_document(self) -> dict[str, object]:
-        """The fields, and with them `mediaObjects`, by which snapshots are found and which nobody reads back."""
-        return super().to_document() | {"mediaObjects": list(self.media_objects)}
+        """The fields, and with them those by which snapshots are found, `mediaObjects` and `characterIds`."""
+        character_ids = [speaker.character_id for speaker in self.speakers]
+        return super().to_document() | {"mediaObjects": list(self.media_objects), "characterIds": character_ids}
 
 
 # Raise when the voice would sound different for the same fields, so that no line spoken by the old one is reused.

@@ -12,6 +12,7 @@
       x NotFound               404  NOT_FOUND
       x MethodNotAllowed       405  METHOD_NOT_ALLOWED
       x AddressTaken           409  ADDRESS_TAKEN
+      x JobEnded               409  JOB_ENDED
       x JobUnfinished          409  JOB_UNFINISHED
       x RequestInProgress      409  REQUEST_IN_PROGRESS
       x BodyTooLarge           413  BODY_TOO_LARGE
@@ -165,6 +166,16 @@ class JobUnfinished(ApiError):
     @property
     def fields(self) -> dict[str, object]:
         return {"jobId": self.job_id}
+
+
+class JobEnded(ApiError):
+    """The job can be cancelled no more: its video is there, or it failed."""
+
+    status = 409
+    code = "JOB_ENDED"
+
+    def __init__(self, job_status: str) -> None:
+        super().__init__(f"This video cannot be cancelled any more: it is {job_status}.")
 
 
 class RequestInProgress(ApiError):

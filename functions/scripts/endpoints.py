@@ -178,15 +178,21 @@ def update_script(call: Call[UpdateScriptBody]) -> ScriptAnswer:
 
 @endpoint(answer=ScriptDeleted, refuses=(NotFound,))
 def delete_script(call: Call[NoBody]) -> ScriptDeleted:
-    """DELETE /api/scripts/{scriptId}, the owner: the script is gone, its media is listed for deletion."""
-    from scripts.store import delete_script as delete
+    """DELETE /api/scripts/{scriptId}, the owner: the script is gone, its media is listed for deletion.
 
-    script_id = call.path["scriptId"]
-    object_names = delete(firestore(), script_id=script_id, owner_id=call.caller.id, now=datetime.now(UTC))
+    A video of it that is being made is cancelled, and what that held is free.
+    """
+    from scripts.store import delete_script as delete
+    from videos.jobs import settle_and_log
+
+    db, now, script_id = firestore(), datetime.now(UTC), call.path["scriptId"]
+    deleted = delete(db, script_id=script_id, owner_id=call.caller.id, now=now)
+    if deleted.cancelled_job_id:
+        settle_and_log(db, deleted.cancelled_job_id, now)
     return ScriptDeleted(
         message=f"Script '{script_id}' deleted successfully",
-        deleted_media_files=list(object_names),
-        deleted_count=len(object_names),
+        deleted_media_files=list(deleted.object_names),
+        deleted_count=len(deleted.object_names),
     )
 
 

@@ -4,10 +4,10 @@ import re
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from accounts.users import require_account
-from contracts.video_job import JobStatus
+from contracts.video_job import JobStatus, VideoJob, ended_fields
 from gcp.documents import read_document
 from gcp.errors import NotFound
 from gcp.idempotency import Key, finish
@@ -99,37 +99,52 @@ def update_dialogue(
         unused = [name for name in before.media_objects if name not in script.media_objects]
         write_media_deletion(transaction, db, f"{script_id}_{uuid.uuid4().hex}", unused, owner_id=owner_id, now=now)
         if unfinished is not None:
-            transaction.update(unfinished, {"dialogueEditedAt": now})
+            transaction.update(_job_reference(db, unfinished.job_id), {"dialogueEditedAt": now})
         return script
 
     return transact(db, update)
 
 
-def _unfinished_job(db: "Client", script: Script, transaction: "Transaction") -> "DocumentReference | None":
-    """Where the script's newest job is, unless that has ended or is gone.
+def _unfinished_job(db: "Client", script: Script, transaction: "Transaction") -> VideoJob | None:
+    """The script's newest job, unless that has ended or is gone.
 
     Not by videos.jobs, which imports this module.
     """
     if script.video_job_id is None:
         return None
-    reference = db.document("videoJobs", script.video_job_id)
-    fields = reference.get(["status"], transaction=transaction).to_dict()
-    return reference if fields and not JobStatus(fields["status"]).is_terminal else None
+    job = read_document(VideoJob, _job_reference(db, script.video_job_id).get(transaction=transaction))
+    return job if job and not job.status.is_terminal else None
 
 
-def delete_script(db: "Client", *, script_id: str, owner_id: str, now: datetime) -> tuple[str, ...]:
-    """The owner's script is gone and its media listed for deletion; the media's object names.
+def _job_reference(db: "Client", job_id: str) -> "DocumentReference":
+    return db.document("videoJobs", job_id)
 
-    An unfinished job of the script is left alone: its runner finds the script gone and ends it as cancelled, which
-    releases its hold. Raises NotFound.
+
+class DeletedScript(NamedTuple):
+    """What a script leaves: its media's object names, and the job that was cancelled with it."""
+
+    object_names: tuple[str, ...]
+    cancelled_job_id: str | None
+
+
+def delete_script(db: "Client", *, script_id: str, owner_id: str, now: datetime) -> DeletedScript:
+    """The owner's script is gone, its media listed for deletion and its unfinished job cancelled, in one transaction.
+
+    That job's hold is still to be settled: by the caller, who is in a hurry, or by what follows from the job's end. A
+    start changes the script too, so that there is no job which this does not see. Raises NotFound.
     """
 
-    def delete(transaction: "Transaction") -> tuple[str, ...]:
+    def delete(transaction: "Transaction") -> DeletedScript:
         script = find_own_script(db, script_id, owner_id, transaction=transaction)
+        unfinished = _unfinished_job(db, script, transaction)
         transaction.delete(script_reference(db, script_id))
         write_media_deletion(
             transaction, db, script_id, script.media_objects, owner_id=owner_id, script_id=script_id, now=now
         )
-        return script.media_objects
+        if unfinished is None:
+            return DeletedScript(script.media_objects, None)
+        cancelled = ended_fields(unfinished, now, JobStatus.CANCELLED)
+        transaction.update(_job_reference(db, unfinished.job_id), cancelled)
+        return DeletedScript(script.media_objects, unfinished.job_id)
 
     return transact(db, delete)

@@ -1,7 +1,7 @@
 """What follows from a script's writes."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from gcp.trigger import Fields, trigger_written_at
 
@@ -12,7 +12,8 @@ def on_script_written(
 ) -> None:
     """The owner's log says that the script was created, updated or deleted, once, however often the event is delivered.
 
-    A write that leaves `updatedAt` alone (a video was started or published) is no update.
+    A write that leaves `updatedAt` alone (a video was started or published) is no update. A deleted script's unfinished
+    job is cancelled, whoever deleted it.
     """
     # Deferred: discovery imports every trigger.
     from activities.activity import Activity, ActivityType, record_activity, repeated_cause
@@ -22,6 +23,8 @@ def on_script_written(
     fields = after or before
     if fields is None:
         return
+    if after is None:
+        _end_job(fields.get("videoJobId"))
     script_id = cause = params["scriptId"]
     if before is None:
         kind, done, at = ActivityType.SCRIPT_CREATED, "created", fields["createdAt"]
@@ -35,3 +38,13 @@ def on_script_written(
     message = f"Script '{script_title(fields['originalPrompt'])}' {done}"
     activity = Activity(type=kind, message=message, timestamp=at, script_id=script_id)
     record_activity(firestore(), fields["ownerId"], cause, activity)
+
+
+def _end_job(job_id: object) -> None:
+    """The deleted script's newest job has ended: all older ones had before it was started."""
+    # Deferred, as above.
+    from gcp.clients import firestore
+    from videos.cancellation import end_job
+
+    if isinstance(job_id, str):
+        end_job(firestore(), job_id, datetime.now(UTC))

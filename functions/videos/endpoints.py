@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from contracts import log
 from gcp.clients import firestore
 from gcp.endpoint import Call, endpoint
-from gcp.errors import InsufficientTokens, JobUnfinished, NotFound, RateLimited, ValidationFailed
+from gcp.errors import InsufficientTokens, JobEnded, JobUnfinished, NotFound, RateLimited, ValidationFailed
 from gcp.models import Answer, Body, NoBody, WithHeaders
 from gcp.page import page_parameters, page_request, paged
 from gcp.settings import settings
@@ -86,6 +86,19 @@ def get_video_job(call: Call[NoBody]) -> VideoJobAnswer:
     if job is None or job.user_id != call.caller.id:
         raise NotFound("There is no such video job.")
     return VideoJobAnswer.of(job, settings().jwt_secrets, datetime.now(UTC))
+
+
+@endpoint(answer=VideoJobAnswer, refuses=(JobEnded, NotFound))
+def cancel_video_job(call: Call[NoBody]) -> VideoJobAnswer:
+    """POST /api/video-jobs/{jobId}/cancel, the owner: the job is cancelled and what it held is free.
+
+    The same again for a cancelled one, 409 for one that is completed or failed, 404 for one that is not the caller's.
+    """
+    from videos.cancellation import cancel_own_job
+
+    now = datetime.now(UTC)
+    job = cancel_own_job(firestore(), call.path["jobId"], call.caller.id, now)
+    return VideoJobAnswer.of(job, settings().jwt_secrets, now)
 
 
 @endpoint(answer=VideoJobAnswer, refuses=(NotFound,))

@@ -13,6 +13,8 @@ from accounts.users import find_user, require_account
 from activities.activity import Activity, ActivityType, write_activity
 from characters.store import find_characters
 from config.platform import effective_config
+from contracts import log
+from contracts.dead_letter import dead_letter_of
 from contracts.job_snapshot import JobSnapshot, Line, Speaker
 from contracts.video_job import DEADLINE, Enqueueing, JobStatus, VideoJob, ended_fields, failed_fields
 from gcp.documents import read_document
@@ -22,6 +24,7 @@ from gcp.transactions import transact
 from scripts.store import find_own_script
 from tokens.balance import tokens_text
 from tokens.ledger import Hold, count_open_holds, hold_reference, write_hold, write_settlement
+from tokens.reconciliation import Sums, sum_ledger
 from videos.backgrounds import find_background
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ ENQUEUE_PATIENCE = timedelta(seconds=60)
 QUEUE_PATIENCE = timedelta(minutes=5)
 # When a user with too many unfinished jobs is told to try again: one of them may well have ended by then.
 _UNFINISHED_RETRY_SECONDS = 60
+_OVERDUE_CODE = "DEADLINE_EXCEEDED"
 _OVERDUE = "The video took too long to make. You were not charged."
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -47,12 +51,20 @@ def snapshot_reference(db: "Client", job_id: str) -> "DocumentReference":
     return db.document("videoJobSnapshots", job_id)
 
 
+def dead_letter_reference(db: "Client", job_id: str) -> "DocumentReference":
+    return db.document("deadLetters", job_id)
+
+
+def is_job_id(text: str) -> bool:
+    """Asked of every id before it becomes part of a document's path: Firestore refuses some names."""
+    return _JOB_ID.fullmatch(text) is not None
+
+
 def find_job(db: "Client", job_id: str, *, transaction: "Transaction | None" = None) -> VideoJob | None:
-    """The job of that id, or None; also for a text that is no job's id, which Firestore might refuse."""
-    if not _JOB_ID.fullmatch(job_id):
+    """The job of that id; None also for a document that is no job any more, and for a text that is no job's id."""
+    if not is_job_id(job_id):
         return None
-    fields = job_reference(db, job_id).get(transaction=transaction).to_dict()
-    return VideoJob.model_validate(fields) if fields is not None else None
+    return read_document(VideoJob, job_reference(db, job_id).get(transaction=transaction))
 
 
 def find_jobs(db: "Client", job_ids: Sequence[str]) -> dict[str, VideoJob]:
@@ -76,11 +88,13 @@ def start_job(
     background_video: str | None,
     now: datetime,
     key: Key | None = None,
+    check_after: timedelta = ENQUEUE_PATIENCE,
 ) -> VideoJob:
     """A queued job with its snapshot, the hold of its price and the intention to enqueue it, in one transaction.
 
     The job of an earlier request with the same key, as it is now, when there was one. Raises IdempotencyKeyReused when
-    that was another request, before it looks at anything else.
+    that was another request, before it looks at anything else. Without a key, starting a job of this id again gives
+    the job. Who does not enqueue it leaves that to the minute function, after `check_after`.
 
     Raises NotFound for a script that is not the user's, JobUnfinished while an earlier job of it runs,
     InsufficientTokens when what is not held is less than the price, RateLimited while as many jobs of the user as the
@@ -95,6 +109,9 @@ def start_job(
             return _require_job(find_job(db, repeated.resource_id, transaction=transaction))
         script = find_own_script(db, script_id, user_id, transaction=transaction)
         earlier = find_job(db, script.video_job_id, transaction=transaction) if script.video_job_id else None
+        if earlier and earlier.job_id == job_id:
+            # The job is made already: the commit's answer was lost, or it is an operator's second try.
+            return earlier
         if earlier and not earlier.status.is_terminal:
             raise JobUnfinished(earlier.job_id)
         user = require_account(db, user_id, transaction=transaction)
@@ -115,7 +132,7 @@ def start_job(
             background_video=background.name,
             created_at=now,
             deadline_at=now + DEADLINE,
-            check_at=now + ENQUEUE_PATIENCE,
+            check_at=now + check_after,
         )
         snapshot = JobSnapshot(
             job_id=job_id,
@@ -219,62 +236,85 @@ def postpone_check(db: "Client", job: VideoJob, check_at: datetime) -> None:
 
 
 def fail_overdue_job(db: "Client", job_id: str, now: datetime) -> None:
-    """A job past its deadline is failed, and a runner that still holds its lease has lost it."""
+    """A job past its deadline is failed, with its dead letter, and a runner that still holds its lease has lost it."""
 
     def fail(transaction: "Transaction") -> None:
         job = find_job(db, job_id, transaction=transaction)
         if job is None or job.status.is_terminal or now < job.deadline_at:
             return
-        fields = failed_fields(job, now, job.steps, "DEADLINE_EXCEEDED", _OVERDUE)
+        fields = failed_fields(job, now, job.steps, _OVERDUE_CODE, _OVERDUE)
         transaction.update(job_reference(db, job_id), fields)
+        letter = dead_letter_of(job, code=_OVERDUE_CODE, reason="the deadline passed", now=now)
+        transaction.set(dead_letter_reference(db, job_id), letter.to_document())
 
     transact(db, fail)
 
 
-def cancel_job(db: "Client", job_id: str, now: datetime) -> None:
-    """The job is cancelled unless it has ended, and a runner that holds its lease has lost it."""
+def cancel_job(db: "Client", job_id: str, now: datetime) -> VideoJob | None:
+    """The job is cancelled unless it has ended, and a runner that holds its lease has lost it; the job as it is then.
 
-    def cancel(transaction: "Transaction") -> None:
+    A task of it that the queue still has is answered by the runner with nothing to do.
+    """
+
+    def cancel(transaction: "Transaction") -> VideoJob | None:
         job = find_job(db, job_id, transaction=transaction)
-        if job is not None and not job.status.is_terminal:
-            transaction.update(job_reference(db, job_id), ended_fields(job, now, JobStatus.CANCELLED))
+        if job is None or job.status.is_terminal:
+            return job
+        fields = ended_fields(job, now, JobStatus.CANCELLED)
+        transaction.update(job_reference(db, job_id), fields)
+        return VideoJob.model_validate(job.to_document() | fields)
 
-    transact(db, cancel)
+    return transact(db, cancel)
 
 
 def settle_job(db: "Client", job_id: str, now: datetime) -> bool:
     """The ended job's hold is captured or released, and its activities are in the log. Whether this call did it.
 
-    Called by the trigger and by the minute function, in any order and any number of times: the hold's state decides
-    once, in the transaction that moves the money. The snapshot goes with it: an ended job is rendered no more, and
-    media is kept for jobs that have one.
+    Called by the trigger, by whoever cancels and by the minute function, in any order and any number of times: the
+    hold's state decides once, in the transaction that moves the money. The snapshot goes with it: an ended job is
+    rendered no more, and media is kept for jobs that have one.
     """
+    return _settled_now(db, job_id, now) is not None
 
-    def settle(transaction: "Transaction") -> bool:
+
+def settle_and_log(db: "Client", job_id: str, now: datetime) -> bool:
+    """As settle_job, with the line in the log that the trigger writes otherwise: the alerts count it."""
+    status = _settled_now(db, job_id, now)
+    if status is not None:
+        log.info("video_job_settled", job_id=job_id, status=status, by_this_event=True)
+    return status is not None
+
+
+def _settled_now(db: "Client", job_id: str, now: datetime) -> JobStatus | None:
+    def settle(transaction: "Transaction") -> JobStatus | None:
         job = find_job(db, job_id, transaction=transaction)
         hold_fields = hold_reference(db, job_id).get(transaction=transaction).to_dict()
         if job is None or not job.status.is_terminal:
-            return False
+            return None
         hold = Hold.model_validate(hold_fields) if hold_fields else None
         user = find_user(db, job.user_id, transaction=transaction)
         if hold is None or hold.state != "held":
             if job.check_at is not None:
                 transaction.update(job_reference(db, job_id), {"checkAt": None})
                 transaction.delete(snapshot_reference(db, job_id))
-            return False
-        capture = job.status is JobStatus.COMPLETED
+            return None
+        # The books go on without a document that an admin deleted: the next sign-in makes it again from their sums.
+        sums = Sums(user.ledger_tokens, user.held) if user else sum_ledger(db, transaction, hold.user_id)
         transaction.update(job_reference(db, job_id), {"checkAt": None})
         transaction.delete(snapshot_reference(db, job_id))
-        if user is None:
-            state = "captured" if capture else "released"
-            transaction.update(hold_reference(db, job_id), {"state": state, "settledAt": now})
-            return True
         write_settlement(
-            transaction, db, hold=hold, capture=capture, ledger_tokens=user.ledger_tokens, held=user.held, now=now
+            transaction,
+            db,
+            hold=hold,
+            capture=job.status is JobStatus.COMPLETED,
+            ledger_tokens=sums.tokens,
+            held=sums.held,
+            has_user=user is not None,
+            now=now,
         )
-        for activity in job_activities(job, now):
+        for activity in job_activities(job, now) if user else ():
             write_activity(transaction, db, job.user_id, job_id, activity)
-        return True
+        return job.status
 
     return transact(db, settle)
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from contracts import log
-from contracts.video_job import JobStatus, VideoJob
+from contracts.video_job import VideoJob
 from gcp.clients import firestore
 from videos.jobs import (
     ENQUEUE_PATIENCE,
@@ -17,7 +17,7 @@ from videos.jobs import (
     fail_overdue_job,
     plan_next_attempt,
     postpone_check,
-    settle_job,
+    settle_and_log,
 )
 from videos.queue import enqueue, has_render_task
 
@@ -62,10 +62,10 @@ def _let_others_first(db: "Client", found: "DocumentSnapshot[Any]", now: datetim
 def repair_job(db: "Client", job: VideoJob, now: datetime) -> str:
     """What was left undone of this job is done; a word for it."""
     if job.status.is_terminal:
-        return "settled" if _settle(db, job.job_id, job.status, now) else "was_settled"
+        return "settled" if settle_and_log(db, job.job_id, now) else "was_settled"
     if now >= job.deadline_at:
         fail_overdue_job(db, job.job_id, now)
-        _settle(db, job.job_id, JobStatus.FAILED, now)
+        settle_and_log(db, job.job_id, now)
         return "failed_overdue"
     if job.enqueueing.state == "created" and has_render_task(job.job_id, job.enqueueing.attempt):
         # The queue will deliver it (again); a runner that died left a task that is retried.
@@ -80,14 +80,6 @@ def repair_job(db: "Client", job: VideoJob, now: datetime) -> str:
     if planned.state == "pending":
         enqueue(db, job.job_id, planned, now)
     return "enqueued"
-
-
-def _settle(db: "Client", job_id: str, status: JobStatus, now: datetime) -> bool:
-    """As settle_job, with the line in the log that the trigger writes otherwise: the alerts count it."""
-    is_settled_now = settle_job(db, job_id, now)
-    if is_settled_now:
-        log.info("video_job_settled", job_id=job_id, status=status, by_this_event=True)
-    return is_settled_now
 
 
 def run_minute_duties() -> None:

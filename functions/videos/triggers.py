@@ -15,16 +15,25 @@ def on_video_job_written(params: Mapping[str, str], before: Fields | None, after
     What was to be deleted and waited for the job is removed then.
     Acts on what is stored, not on the event: a write that changed no status (progress, a heartbeat) is passed over.
     """
-    if after is None or (before is not None and before["status"] == after["status"]):
+    if after is None or (before is not None and before.get("status") == after.get("status")):
         return
     # Deferred: most events are progress and end above.
+    from pydantic import ValidationError
+
     from activities.activity import record_activity
     from gcp.clients import firestore, media_bucket
+    from gcp.documents import wrong_fields
     from media.removal import find_deletions_waiting_for, remove_media
     from videos.jobs import settle_job, started_activity
 
     db, now = firestore(), datetime.now(UTC)
-    job = VideoJob.model_validate(after)
+    try:
+        job = VideoJob.model_validate(after)
+    except ValidationError as error:
+        # An admin made something else of it, and delivering the event again would not help. When it is a job again,
+        # the minute function settles it.
+        log.error("document_malformed", document=f"videoJobs/{params['jobId']}", fields=wrong_fields(error))
+        return
     if job.status.is_terminal:
         settled = settle_job(db, params["jobId"], now)
         log.info("video_job_settled", job_id=job.job_id, status=job.status, by_this_event=settled)

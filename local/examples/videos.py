@@ -106,6 +106,9 @@ EXAMPLES = {
         }
     ),
     "get_video_job": Example(answer=_UNDER_WAY),
+    "cancel_video_job": Example(
+        answer=_UNDER_WAY | {"status": "failed", "completedAt": "2024-01-01T00:02:30Z", "errorMessage": "Cancelled"}
+    ),
     "get_script_video_job": Example(answer=COMPLETED_JOB),
     "list_my_video_jobs": Example(answer=[COMPLETED_JOB]),
     "list_backgrounds": Example(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from contracts.background import BackgroundTask, BackgroundVideo
+from contracts.dead_letter import DeadLetter, retried_job_id
 from contracts.job_snapshot import JobSnapshot, Line, line_digest, line_seed
 from contracts.media_deletion import MediaDeletion
 from contracts.media_paths import (
@@ -36,6 +37,7 @@ MODELS: dict[str, type[Message]] = {
     "background_video": BackgroundVideo,
     "runner_report": RunnerReport,
     "media_deletion": MediaDeletion,
+    "dead_letter": DeadLetter,
 }
 CONTRACTS = sorted((ROOT / "functions" / "contracts").glob("*.py"))
 
@@ -156,6 +158,13 @@ def test_a_failing_job_fails_in_the_step_where_it_stands(before: tuple[str, ...]
     assert [step.error_message for step in failed if step.status is StepStatus.FAILED] == ["It broke."] * after.count(
         "failed"
     )
+
+
+def test_a_retried_job_has_an_id_of_its_own_and_always_the_same() -> None:
+    retried = retried_job_id("0123456789abcdef0123456789abcdef")
+
+    # A changed id means that what was tried again before is tried once more.
+    assert retried == "d0ead535f0dcabbb3ce940fa06959223"
 
 
 @pytest.mark.parametrize(

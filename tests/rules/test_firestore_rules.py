@@ -13,6 +13,8 @@ from google.cloud.firestore import Client
 
 from local.addresses import ROOT
 
+pytestmark = pytest.mark.attacks
+
 VALID_AFTER = datetime(2026, 5, 4, 12, tzinfo=UTC)
 BEFORE, AFTER = int(VALID_AFTER.timestamp()) - 1, int(VALID_AFTER.timestamp())
 
@@ -37,6 +39,7 @@ PRIVATE = (
     "characters/one",
     "videoJobSnapshots/of_ann",
     "holds/of_ann",
+    "deadLetters/of_ann",
     "stars/ann",
     "activityStats/ann",
     "mediaDeletions/one",

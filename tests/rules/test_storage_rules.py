@@ -9,6 +9,8 @@ import pytest
 from local.addresses import ROOT
 from tests.emulators import firestore_jar
 
+pytestmark = pytest.mark.attacks
+
 METHODS = ("get", "list", "create", "update", "delete")
 OBJECTS = (
     "recordings/ann/0123456789abcdef0123456789abcdef.wav",

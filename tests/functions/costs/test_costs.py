@@ -22,6 +22,7 @@ from tests.functions.characters.conftest import Forms, Send
 from tests.functions.costs.counting import Counted, count_calls
 from tests.functions.things import NOW, PICTURES, PROMPT, RECORDING
 from tests.functions.videos.conftest import RenderQueue
+from videos.jobs import start_job
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
@@ -56,6 +57,7 @@ def character_id(number: int) -> str:
 SCRIPT, JOB, CHARACTER = script_id(1), script_id(1), character_id(1)
 TWO = [character_id(0), character_id(1)]
 LINES = [{"speaker": TWO[0], "text": "Tea?"}, {"speaker": TWO[1], "text": "Tea."}]
+STARTED_JOB = "f" * 32
 SIGN_IN = {"email": "new@example.com", "password": PASSWORD}
 
 # In this order: what is read first, what is deleted last.
@@ -89,6 +91,7 @@ REQUESTS = (
     Request("generate_script", "POST", "/api/scripts/generate", {"selectedCharacters": TWO, "prompt": PROMPT}),
     Request("update_script", "PUT", f"/api/scripts/{SCRIPT}", {"dialogue": LINES}),
     Request("generate_video", "POST", f"/api/scripts/{SCRIPT}/generate-video", {"backgroundVideo": "sea1.mp4"}),
+    Request("cancel_video_job", "POST", f"/api/video-jobs/{STARTED_JOB}/cancel"),
     Request("clear_my_activities", "DELETE", "/api/my-activities"),
     Request("delete_script", "DELETE", f"/api/scripts/{script_id(2)}"),
     Request("delete_character", "DELETE", f"/api/characters/{character_id(2)}"),
@@ -127,6 +130,7 @@ def measure(
         user_id = auth.sign_up("ann@example.com").user_id
         make_user(user_id)
         fill(db, user_id, number)
+        start_job(db, job_id=STARTED_JOB, user_id=user_id, script_id=script_id(3), background_video="sea2.mp4", now=NOW)
         counted = count_calls(clients.firestore())
         effective_config(clients.firestore())
         return {each.function: cost(counted, each, answered(each, user_id)) for each in REQUESTS}

@@ -12,7 +12,7 @@ from tests.functions.specification.examples import OPERATIONS, example_of
 from tests.functions.specification.world import World
 
 # What neither the specification nor today's clients know of.
-OURS = {"delete_me", "get_my_data", "get_picture", "get_recording", "get_video"}
+OURS = {"cancel_video_job", "delete_me", "get_my_data", "get_picture", "get_recording", "get_video"}
 _NEW_SCRIPT = [
     f"+ {name}"
     for name in (

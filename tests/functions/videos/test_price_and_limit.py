@@ -78,6 +78,7 @@ def test_too_few_tokens_are_told_with_the_configured_price(db: "Client", start: 
     assert refusal.value.fields == {"required": 21, "available": 20}
 
 
+@pytest.mark.attacks
 def test_one_more_than_the_allowed_unfinished_videos_is_refused(db: "Client", start: Callable[[int], VideoJob]) -> None:
     configure(db, unfinishedJobs=2)
     for number in (1, 2):

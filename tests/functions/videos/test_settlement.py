@@ -1,11 +1,13 @@
 """What the trigger and the minute function do with an ended job: once, in any order, any number of times."""
 
 import itertools
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from accounts.users import User
 from contracts.video_job import JobStatus, VideoFile, VideoJob
 from tests.functions.videos.conftest import NOW
 from videos.jobs import find_job, settle_job
@@ -110,3 +112,61 @@ def test_a_settled_job_is_not_looked_at_again(db: "Client", started_job: VideoJo
     repair_due_jobs(db, NOW)
 
     assert repair_due_jobs(db, NOW + timedelta(days=1)) == 0
+
+
+@pytest.mark.parametrize("status", ENDS)
+def test_a_user_whose_document_an_admin_deleted_has_whole_books(
+    db: "Client", started_job: VideoJob, make_user: Callable[..., User], status: JobStatus
+) -> None:
+    end(db, started_job, status)
+    db.document("users", "ann").delete()
+
+    outcomes = [settle_job(db, started_job.job_id, NOW) for _ in range(2)]
+
+    paid = 1 if status is JobStatus.COMPLETED else 0
+    kind = "capture" if paid else "release"
+    entry = db.document("users", "ann", "ledger", f"{started_job.job_id}_{kind}").get().to_dict() or {}
+    assert outcomes == [True, False]
+    assert not db.document("users", "ann").get().exists
+    assert ledger(db) == sorted([("grant", 20, 0), ("hold", 0, 1), (kind, -paid, -1)])
+    assert (entry["balanceAfter"], entry["heldAfter"]) == (20 - paid, 0)
+    # The next sign-in makes the document of it.
+    make_user("ann")
+    assert balance(db) == (20 - paid, 0)
+
+
+def damage(db: "Client", job: VideoJob) -> None:
+    """As an admin's slip in the console leaves it."""
+    db.document("videoJobs", job.job_id).update({"createdAt": "yesterday"})
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/video-jobs/{job}"),
+        ("POST", "/api/video-jobs/{job}/cancel"),
+        ("GET", "/api/scripts/{script}/video-job"),
+    ],
+)
+def test_a_damaged_job_is_not_found(
+    db: "Client", call_api: Callable[..., Any], started_job: VideoJob, method: str, path: str
+) -> None:
+    damage(db, started_job)
+
+    asked = path.format(job=started_job.job_id, script=started_job.script_id)
+    assert call_api(method, asked, user_id="ann").status == 404
+
+
+def test_an_event_of_a_damaged_job_is_not_delivered_for_ever_and_the_job_is_settled_when_it_is_mended(
+    db: "Client", started_job: VideoJob
+) -> None:
+    end(db, started_job, JobStatus.FAILED)
+    reference = db.document("videoJobs", started_job.job_id)
+    damage(db, started_job)
+
+    on_video_job_written.handler({"jobId": started_job.job_id}, None, reference.get().to_dict())
+    assert balance(db) == (20, 1)
+
+    reference.update({"createdAt": NOW})
+    repair_due_jobs(db, NOW)
+    assert balance(db) == (20, 0)

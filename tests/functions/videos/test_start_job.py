@@ -80,6 +80,7 @@ def test_a_script_whose_job_ended_can_be_rendered_again(db: "Client", started_jo
     assert find_job(db, again.job_id) == again
 
 
+@pytest.mark.attacks
 def test_tokens_that_are_held_cannot_be_spent_again(
     db: "Client", make_user: Callable[..., User], write_script: Callable[..., str]
 ) -> None:
