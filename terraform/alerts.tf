@@ -56,6 +56,13 @@ locals {
       query    = "sum(run_googleapis_com:container_instance_count{${local.runner_labels}}) > ${var.runner_min_instances}"
       duration = "14400s"
     }
+    clock_stopped = {
+      title    = "The clock has stopped"
+      severity = "CRITICAL"
+      # Of a metric that has no value at all, too.
+      query    = "(sum(increase(logging_googleapis_com:user_minute_runs{${local.run_labels}}[10m])) or vector(0)) < 1"
+      duration = "0s"
+    }
     duties_failed = {
       title    = "The platform cannot put something right"
       severity = "ERROR"
@@ -70,6 +77,18 @@ locals {
       title    = "A balance and its ledger disagreed"
       severity = "CRITICAL"
       filter   = "jsonPayload.event=\"ledger_entry_malformed\" OR (jsonPayload.event=\"balance_reconciled\" AND jsonPayload.outcome=\"put_back\")"
+    }
+    audit_disagrees = {
+      title    = "The audit found a disagreement"
+      severity = "CRITICAL"
+      filter   = "jsonPayload.event=(\"ledger_disagreement\" OR \"ledger_not_repaired\" OR \"user_not_audited\")"
+    }
+    dead_letters = {
+      title    = "A video was given up"
+      severity = "ERROR"
+      # The three places where a dead letter is written: an attempt that was the last, a runner that died in it, and the
+      # minute function at the deadline.
+      filter = "(jsonPayload.event=\"render_hopeless\" AND jsonPayload.code=(\"ATTEMPTS_USED_UP\" OR \"VOICE_REFUSED\")) OR (jsonPayload.event=\"render_finished\" AND jsonPayload.outcome=\"was_attempts_used_up\") OR (jsonPayload.event=\"video_job_repaired\" AND jsonPayload.outcome=\"failed_overdue\")"
     }
     documents_malformed = {
       title    = "A document cannot be"

@@ -5,7 +5,7 @@
 
 locals {
   # The Cloud Run services of functions that events and the clock call, as a regular expression; the others answer HTTP.
-  event_services = "on-.*|finish-deletions|repair-video-jobs|watch-identities"
+  event_services = "on-.*|audit-ledgers|finish-deletions|repair-video-jobs|sweep-media|watch-identities"
 
   # label: the field of the log line that tells the metric's series apart.
   event_counts = {
@@ -28,6 +28,11 @@ locals {
       description = "Video jobs that ended, by status."
       filter      = "jsonPayload.event=\"video_job_settled\" AND jsonPayload.by_this_event=true"
       label       = "status"
+    }
+    minute_runs = {
+      description = "Runs of the minute function that came to their end."
+      filter      = "jsonPayload.event=\"minute_duties_done\""
+      label       = "event"
     }
     voice_restarts = {
       description = "How often the voice server ended and was started again, by its exit code."

@@ -12,6 +12,7 @@ output "functions_environment" {
     RENDER_QUEUE          = "projects/${var.project_id}/locations/${var.region}/queues/${local.queue_settings.name}"
     RUNNER_URL            = local.runner_url
     TASKS_SERVICE_ACCOUNT = local.emails["tasks-invoker"]
+    TRUSTED_HOPS          = var.trusted_hops
   } : "${name}=${value}\n"])
 }
 

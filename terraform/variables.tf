@@ -153,6 +153,18 @@ variable "runner_min_instances" {
   }
 }
 
+variable "trusted_hops" {
+  description = "At which place from the right the platform puts the client's address into X-Forwarded-For, as docs/deploy.md (step 12) measures it. 0: not measured, and no limit per network. The functions must be deployed again after a change."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.trusted_hops >= 0 && var.trusted_hops <= 10 && floor(var.trusted_hops) == var.trusted_hops
+    error_message = "trusted_hops is a whole number from 0 to 10."
+  }
+}
+
 variable "web_origins" {
   description = "The exact origins of web apps that call the API and play its media from another site than Firebase Hosting's own."
   type        = list(string)

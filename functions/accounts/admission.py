@@ -1,49 +1,50 @@
-"""Who may sign in or open an account now, and what one starts with; the same for sign-up and any user's first call."""
+"""Who may open an account now, and what one starts with; the same for sign-up and any user's first call."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from accounts.enrolment import InitialTokens
-from accounts.grants import hash_address
-from accounts.identity import TOO_MANY_SIGN_INS
-from config.platform import effective_config
+from accounts.sign_in_limits import hash_network
+from config.platform import PlatformConfig, effective_config
 from gcp.errors import SignupClosed
 from gcp.settings import settings
-from limits.rate_limits import spend
+from limits.rate_limits import Limit, give_back, spend_all
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
 
-_SIGN_IN_WINDOW = timedelta(minutes=15)
+_WINDOW = timedelta(hours=1)
 
 
-def admit_new_account(db: "Client", now: datetime) -> None:
-    """One more account may be made in this hour, by whoever. Raises SignupClosed and RateLimited."""
+def admit_new_account(db: "Client", network: str | None, now: datetime) -> None:
+    """One more account may be made in this hour, from this network and by whoever.
+
+    Raises SignupClosed and RateLimited; what the network has used up is not taken off everybody's.
+    """
     config = effective_config(db)
     if not config.sign_up_open:
         raise SignupClosed
-    spend(
-        db,
-        "new_accounts",
-        "all",
-        most=config.new_accounts_per_hour,
-        window=timedelta(hours=1),
-        now=now,
-        message="Too many new accounts at the moment; try again later.",
-    )
+    limits = [_everybodys(config)]
+    if network is not None:
+        here = Limit(
+            "new_accounts_network",
+            hash_network(network, settings().address_hash_key),
+            config.new_accounts_per_network_per_hour,
+            _WINDOW,
+            "Too many new accounts from your network; try again later.",
+        )
+        limits.insert(0, here)
+    spend_all(db, limits, now)
 
 
-def spend_sign_in(db: "Client", email: str, now: datetime) -> None:
-    """One more sign-in may be tried for the address, whether anybody has it or not. Raises RateLimited."""
-    spend(
-        db,
-        "sign_in",
-        hash_address(email, settings().address_hash_key),
-        most=effective_config(db).sign_in_attempts,
-        window=_SIGN_IN_WINDOW,
-        now=now,
-        message=TOO_MANY_SIGN_INS,
-    )
+def take_back_admission(db: "Client", network: str | None, admitted_at: datetime) -> None:
+    """No account came of it, and others may have its place in the hour.
+
+    The network's is spent all the same, and without one everybody's too: else the refusals, which tell whether an
+    address has an account, could be had without end.
+    """
+    if network is not None:
+        give_back(db, _everybodys(effective_config(db)), admitted_at)
 
 
 def initial_tokens(db: "Client") -> InitialTokens:
@@ -51,3 +52,8 @@ def initial_tokens(db: "Client") -> InitialTokens:
     configured = effective_config(db).initial_tokens
     tokens = configured if configured is not None else settings().tokens_to_give
     return InitialTokens(tokens, settings().address_hash_key)
+
+
+def _everybodys(config: PlatformConfig) -> Limit:
+    message = "Too many new accounts at the moment; try again later."
+    return Limit("new_accounts", "all", config.new_accounts_per_hour, _WINDOW, message)

@@ -1,11 +1,13 @@
 """Who calls: the user of the Authorization header, which carries a session token of ours or a Firebase ID token."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from accounts.sessions import is_session, verify_session
 from accounts.users import User, find_user, stands
 from gcp.errors import Unauthenticated
+from gcp.front_door import client_network
 from gcp.settings import settings
 
 if TYPE_CHECKING:
@@ -25,13 +27,15 @@ class Caller(NamedTuple):
     signed_in_at: datetime
 
 
-def authenticate(db: "Client", authorization: str, now: datetime) -> Caller:
-    """The user whose token the Authorization header carries. Their document is read once, or made by their first call.
+def authenticate(db: "Client", headers: Mapping[str, str], now: datetime) -> Caller:
+    """The user whose token the client's Authorization header carries (headers by lower-case name, gcp.front_door).
+
+    Their document is read once, or made by their first call.
 
     Raises Unauthenticated for every token that is not good now; SignupClosed and RateLimited when a first call may
     open no account; Unavailable.
     """
-    scheme, _, token = authorization.partition(" ")
+    scheme, _, token = headers.get("authorization", "").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated
@@ -50,7 +54,7 @@ def authenticate(db: "Client", authorization: str, now: datetime) -> Caller:
     verified = verify_id_token(token)
     user = find_user(db, verified.user_id)
     if user is None or _is_behind(user, verified):
-        user = _follow(db, user, verified, now)
+        user = _follow(db, user, verified, client_network(headers), now)
     if not stands(user, verified.signed_in_at):
         raise Unauthenticated
     if user.access_until is None or verified.expires_at > user.access_until + UNWATCHED:
@@ -69,7 +73,7 @@ def _is_behind(user: User, verified: "IdToken") -> bool:
     return verified.is_verified and is_new and stands(user, verified.signed_in_at)
 
 
-def _follow(db: "Client", user: User | None, verified: "IdToken", now: datetime) -> User:
+def _follow(db: "Client", user: User | None, verified: "IdToken", network: str | None, now: datetime) -> User:
     """The user's document as Firebase Auth has the user now, made if this is the first call. Rare: asks Firebase Auth.
 
     A token may be an hour older than what happened to its user, so what it claims is not what is stored.
@@ -83,7 +87,7 @@ def _follow(db: "Client", user: User | None, verified: "IdToken", now: datetime)
     if identity is None or identity.disabled or _is_revoked(identity.tokens_valid_after, verified):
         raise Unauthenticated
     if user is None:
-        admit_new_account(db, now)
+        admit_new_account(db, network, now)
     elif user.identity_disabled and not is_enabled_again(user, identity):
         raise Unauthenticated
     return ensure_user(db, identity, initial_tokens(db), access_until=verified.expires_at, now=now)

@@ -7,7 +7,16 @@ from pydantic import AfterValidator, BeforeValidator, EmailStr, Field, StringCon
 
 from accounts.users import UserAnswer, find_user, stands
 from gcp.endpoint import Call, endpoint
-from gcp.errors import AddressTaken, RateLimited, SignInAgain, SignupClosed, Unauthenticated, WrongCredentials
+from gcp.errors import (
+    AddressTaken,
+    RateLimited,
+    SignInAgain,
+    SignupClosed,
+    Unauthenticated,
+    ValidationFailed,
+    WrongCredentials,
+)
+from gcp.front_door import client_network
 from gcp.models import Answer, Body, NoBody
 from gcp.settings import settings
 from gcp.text import name_text
@@ -62,13 +71,19 @@ class SignedIn(Refreshed):
 @endpoint(body=SignupBody, answer=SignedIn, refuses=(AddressTaken, SignupClosed, RateLimited))
 def signup(call: Call[SignupBody]) -> SignedIn:
     """POST /api/signup, anyone: an account with its initial tokens."""
-    from accounts.admission import admit_new_account
+    from accounts.admission import admit_new_account, take_back_admission
     from accounts.identity import create_identity
+    from accounts.sign_in_limits import remember_network
     from gcp.clients import firestore
 
-    now, body = datetime.now(UTC), call.body
-    admit_new_account(firestore(), now)
-    identity = create_identity(name=body.name, email=body.email, password=body.password)
+    now, body, network = datetime.now(UTC), call.body, client_network(call.headers)
+    admit_new_account(firestore(), network, now)
+    try:
+        identity = create_identity(name=body.name, email=body.email, password=body.password)
+    except (AddressTaken, ValidationFailed):
+        take_back_admission(firestore(), network, now)
+        raise
+    remember_network(firestore(), body.email, network, now)
     # Not before the moment from which Firebase Auth takes the user's tokens, by its clock and in whole seconds.
     signed_in_at = max(now, identity.tokens_valid_after or now)
     identity = identity._replace(email=body.email)
@@ -81,17 +96,19 @@ def login(call: Call[LoginBody]) -> SignedIn:
 
     An unknown address and a wrong password get the same answer, in similar time.
     """
-    from accounts.admission import admit_new_account, spend_sign_in
+    from accounts.admission import admit_new_account
     from accounts.enrolment import is_enabled_again
     from accounts.identity import read_identities, sign_in, wrong_credentials
+    from accounts.sign_in_limits import remember_network, spend_sign_in
     from gcp.clients import firestore
 
-    now, body = datetime.now(UTC), call.body
-    spend_sign_in(firestore(), body.email, now)
+    now, body, network = datetime.now(UTC), call.body, client_network(call.headers)
+    spend_sign_in(firestore(), body.email, network, now)
     identity, signed_in_at = sign_in(email=body.email, password=body.password)
+    remember_network(firestore(), body.email, network, now)
     user = find_user(firestore(), identity.user_id)
     if user is None:
-        admit_new_account(firestore(), now)
+        admit_new_account(firestore(), network, now)
     elif user.identity_disabled and not is_enabled_again(user, read_identities([user.id]).get(user.id)):
         raise wrong_credentials()
     return _signed_in(firestore(), "Login successful", identity, signed_in_at, now)

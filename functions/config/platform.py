@@ -40,8 +40,17 @@ class PlatformConfig(Message):
     )
     sign_up_open: bool = Field(default=True, description="whether new accounts are taken")
     new_accounts_per_hour: int = Field(default=1_000, ge=1, le=1_000_000, description="new accounts in an hour, of all")
+    new_accounts_per_network_per_hour: int = Field(
+        default=100, ge=1, le=1_000_000, description="new accounts in an hour, per network, where networks are known"
+    )
     sign_in_attempts: int = Field(
         default=30, ge=1, le=1_000, description="sign-ins per e-mail address in a quarter of an hour"
+    )
+    sign_in_attempts_per_network: int = Field(
+        default=300,
+        ge=1,
+        le=1_000_000,
+        description="sign-ins per network in a quarter of an hour, where networks are known",
     )
     scripts_per_hour: int = Field(default=60, ge=1, le=10_000, description="scripts a user has written in an hour")
     uploads_per_hour: int = Field(

@@ -243,7 +243,7 @@ def _authenticate(headers: Mapping[str, str], route: Route) -> "tuple[User | Non
     from accounts.bearer import authenticate
     from gcp.clients import firestore
 
-    caller = authenticate(firestore(), authorization, datetime.now(UTC))
+    caller = authenticate(firestore(), headers, datetime.now(UTC))
     return caller.user, caller.signed_in_at
 
 

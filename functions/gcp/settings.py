@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contracts.environment import ConfigurationError, Environment, checked_project_id
 
 LOCAL_SECRET_PREFIX = "local-development-"  # noqa: S105 (marks a secret, is none)
+_MOST_HOPS = 10
 _MIN_SECRET_BYTES = 32  # RFC 7518, section 3.2: an HS256 key is at least as long as its hash
 
 
@@ -57,6 +58,17 @@ class Settings(Environment):
         text = self.get("TOKENS_TO_GIVE", "20")
         if not text.isascii() or not text.isdigit() or int(text) > 1_000_000:
             raise ConfigurationError("TOKENS_TO_GIVE is not a whole number from 0 to 1,000,000")
+        return int(text)
+
+    @property
+    def trusted_hops(self) -> int:
+        """At which place from the right, 1 to 10, the platform puts the client's address into X-Forwarded-For.
+
+        0 where nobody has measured it (docs/deploy.md): what a client may have written itself tells nothing.
+        """
+        text = self.get("TRUSTED_HOPS", "0")
+        if not text.isascii() or not text.isdigit() or int(text) > _MOST_HOPS:
+            raise ConfigurationError(f"TRUSTED_HOPS is not a whole number from 0 to {_MOST_HOPS}")
         return int(text)
 
 

@@ -2,8 +2,9 @@
 
 import hashlib
 import math
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from contracts.message import Message
 from gcp.errors import RateLimited
@@ -11,6 +12,19 @@ from gcp.transactions import transact
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client, DocumentReference, Transaction
+
+
+class Limit(NamedTuple):
+    """At most so many of `name` for the subject in a window; the message is for whoever comes too late.
+
+    A subject that could be guessed, as an address, comes as a keyed hash: the document's id is a plain one.
+    """
+
+    name: str
+    subject: str
+    most: int
+    window: timedelta
+    message: str
 
 
 class Window(Message):
@@ -21,26 +35,52 @@ class Window(Message):
 
 
 def spend(db: "Client", name: str, subject: str, *, most: int, window: timedelta, now: datetime, message: str) -> None:
-    """One more of `name` is counted for the subject. A window begins with the first one after the last window's end.
+    """`spend_all` of one limit."""
+    spend_all(db, [Limit(name, subject, most, window, message)], now)
 
-    Raises RateLimited with the message, and counts nothing, when `most` of the window are spent; Unavailable when
-    others of the same subject kept getting ahead. Costs one read and one write. Has a transaction of its own, so call
-    it before anything that costs, and not inside another. A subject that could be guessed, as an address, comes as a
-    keyed hash: the document's id is a plain one.
+
+def spend_all(db: "Client", limits: Sequence[Limit], now: datetime) -> None:
+    """One more is counted for every limit. A window begins with the first one after the last window's end.
+
+    Raises RateLimited with the message of the first limit whose window is spent, and then counts nothing for any of
+    them; Unavailable when others of the same subject kept getting ahead. Costs one read and one write for each. Has a
+    transaction of its own, so call it before anything that costs, and not inside another.
     """
-    reference = window_reference(db, name, subject)
+    references = [window_reference(db, limit.name, limit.subject) for limit in limits]
 
     def count(transaction: "Transaction") -> None:
-        fields = reference.get(transaction=transaction).to_dict()
-        current = Window.model_validate(fields) if fields else None
-        if current is None or current.expire_at <= now:
-            current = Window(spent=0, expire_at=now + window)
-        if current.spent >= most:
-            seconds_left = math.ceil((current.expire_at - now).total_seconds())
-            raise RateLimited(message, retry_after_seconds=seconds_left)
-        transaction.set(reference, current.model_copy(update={"spent": current.spent + 1}).to_document())
+        found = {snapshot.reference: snapshot.to_dict() for snapshot in transaction.get_all(references)}
+        counted = [_counted(limit, found[reference], now) for limit, reference in zip(limits, references, strict=True)]
+        for reference, window in zip(references, counted, strict=True):
+            transaction.set(reference, window.to_document())
 
     transact(db, count)
+
+
+def give_back(db: "Client", limit: Limit, spent_at: datetime) -> None:
+    """What was spent at that moment counts no more, unless its window is over. Raises Unavailable."""
+    reference = window_reference(db, limit.name, limit.subject)
+
+    def uncount(transaction: "Transaction") -> None:
+        fields = reference.get(transaction=transaction).to_dict()
+        if fields is None:
+            return
+        window = Window.model_validate(fields)
+        if window.spent > 0 and window.expire_at - limit.window <= spent_at < window.expire_at:
+            transaction.update(reference, {"spent": window.spent - 1})
+
+    transact(db, uncount)
+
+
+def _counted(limit: Limit, fields: dict[str, object] | None, now: datetime) -> Window:
+    """The limit's window with one more in it. Raises RateLimited."""
+    current = Window.model_validate(fields) if fields else None
+    if current is None or current.expire_at <= now:
+        current = Window(spent=0, expire_at=now + limit.window)
+    if current.spent >= limit.most:
+        seconds_left = math.ceil((current.expire_at - now).total_seconds())
+        raise RateLimited(limit.message, retry_after_seconds=seconds_left)
+    return current.model_copy(update={"spent": current.spent + 1})
 
 
 def window_reference(db: "Client", name: str, subject: str) -> "DocumentReference":

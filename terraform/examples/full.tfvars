@@ -12,6 +12,9 @@ runner_min_instances = 1
 front_door  = "api_gateway"
 web_origins = ["https://app.example.com"]
 
+# As it was measured behind that gateway: sign-ins and new accounts are limited per network too.
+trusted_hops = 2
+
 alert_emails    = ["operations@example.com"]
 billing_account = "012345-6789AB-CDEF01"
 monthly_budget  = 500

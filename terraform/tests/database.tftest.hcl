@@ -69,7 +69,7 @@ run "documents_that_expire" {
   command = plan
 
   assert {
-    condition     = toset([for key, field in google_firestore_field.overrides : key if length(field.ttl_config) == 1]) == toset(["idempotency.expireAt", "rateLimits.expireAt"])
+    condition     = toset([for key, field in google_firestore_field.overrides : key if length(field.ttl_config) == 1]) == toset(["deadLetters.expireAt", "idempotency.expireAt", "rateLimits.expireAt"])
     error_message = "Firestore removes other documents than those whose time has come."
   }
   assert {

@@ -78,11 +78,13 @@ run "values_that_are_none" {
     github_repository = "example/duologue.git"
     monthly_budget    = 1000001
     runner_image      = ""
+    trusted_hops      = 11
     web_origins       = ["https://app.example.com:65536"]
   }
 
   expect_failures = [
-    var.alert_emails, var.github_branch, var.github_repository, var.monthly_budget, var.runner_image, var.web_origins,
+    var.alert_emails, var.github_branch, var.github_repository, var.monthly_budget, var.runner_image, var.trusted_hops,
+    var.web_origins,
   ]
 }
 
@@ -126,8 +128,9 @@ run "the_functions_environment" {
   command = plan
 
   variables {
-    front_door  = "hosting"
-    web_origins = ["https://app.example.org"]
+    front_door   = "hosting"
+    trusted_hops = 3
+    web_origins  = ["https://app.example.org"]
   }
 
   assert {
@@ -138,6 +141,7 @@ run "the_functions_environment" {
       "RENDER_QUEUE=projects/${var.project_id}/locations/${var.region}/queues/video-jobs\n",
       "RUNNER_URL=https://gpu-runner-123456789012.${var.region}.run.app\n",
       "TASKS_SERVICE_ACCOUNT=tasks-invoker@${var.project_id}.iam.gserviceaccount.com\n",
+      "TRUSTED_HOPS=3\n",
     ])
     error_message = "functions/.env.PROJECT would hold ${output.functions_environment}"
   }

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from google.cloud.firestore import Client
     from google.cloud.storage import Bucket
 
+pytestmark = pytest.mark.attacks
+
 CALLERS = ("owner", "other", "nobody", "deleted", "disabled")
 # What the caller of each kind is answered; `deleted` and `disabled` are the owner whose account is.
 #                          owner other nobody deleted disabled
@@ -54,6 +56,8 @@ ROWS = {
     "get_video_status":     "200   404   401    401     401",
     "get_script_video_job": "200   404   401    401     401",
     "get_video_job":        "200   404   401    401     401",
+    # The job has failed, which is told to nobody else.
+    "cancel_video_job":     "409   404   401    401     401",
     "get_picture":          "200   200   200    200     200",
     "get_recording":        "302   403   403    401     401",
     "get_video":            "302   403   403    401     401",

@@ -11,11 +11,13 @@ from local.routes import expected_files, hosting_rewrites
 from routes import NOT_FOUND_FUNCTION, ROUTES, Memory, route_of, siblings
 
 
+@pytest.mark.attacks
 @pytest.mark.parametrize("path", list(expected_files()), ids=lambda path: path.name)
 def test_generated_files_are_as_the_table_says(path: Path) -> None:
     assert path.read_text() == expected_files()[path], "run make routes"
 
 
+@pytest.mark.attacks
 def test_every_http_function_has_exactly_one_route() -> None:
     http = [
         name

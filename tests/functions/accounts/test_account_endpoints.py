@@ -105,6 +105,7 @@ def test_closed_sign_ups_reach_nobody(
     auth.sign_up("ann@example.com")  # would be refused, had Firebase Auth the address
 
 
+@pytest.mark.attacks
 def test_no_more_accounts_are_made_in_an_hour_than_configured(
     auth: FirebaseAuth, call_api: CallApi, set_config: SetConfig
 ) -> None:
@@ -129,6 +130,7 @@ def test_a_sign_in_gives_a_session_of_googles_time(auth: FirebaseAuth, call_api:
     assert claims(signed_in.body["token"])["auth_time"] == auth.last_sign_in(signed_up.body["user"]["id"])
 
 
+@pytest.mark.attacks
 def test_an_unknown_address_and_a_wrong_password_get_one_answer(auth: FirebaseAuth, call_api: CallApi) -> None:
     assert auth
     sign_up(call_api)
@@ -141,6 +143,7 @@ def test_an_unknown_address_and_a_wrong_password_get_one_answer(auth: FirebaseAu
     assert answers[0].body == answers[1].body
 
 
+@pytest.mark.attacks
 @pytest.mark.parametrize("email", ["ann@example.com", "nobody@example.com"], ids=["known", "unknown"])
 def test_an_address_is_tried_no_more_often_than_configured(
     auth: FirebaseAuth, call_api: CallApi, set_config: SetConfig, email: str
@@ -380,6 +383,7 @@ def test_a_refresh_extends_how_long_the_user_is_watched(auth: FirebaseAuth, call
     assert until > datetime.now(UTC) + timedelta(minutes=59)
 
 
+@pytest.mark.attacks
 def test_the_last_session_ends_30_days_after_the_sign_in(auth: FirebaseAuth, call_api: CallApi, db: "Client") -> None:
     user_id = sign_up(call_api).body["user"]["id"]
     db.document("users", user_id).update({"tokensValidAfter": None})
@@ -406,6 +410,7 @@ def test_30_days_after_the_sign_in_a_new_one_is_due(auth: FirebaseAuth, call_api
     assert (refused.status, code(refused)) == (401, "SIGN_IN_AGAIN")
 
 
+@pytest.mark.attacks
 @pytest.mark.parametrize("change", ["disabled", "password", "deleted"])
 def test_what_firebase_auth_revoked_a_moment_ago_is_not_refreshed(
     auth: FirebaseAuth, call_api: CallApi, db: "Client", change: str

@@ -17,6 +17,7 @@ from accounts.deletion import (
 )
 from accounts.deletion_trigger import on_account_deletion_created
 from characters.character import Character, Recording, VoiceConfig
+from contracts.dead_letter import dead_letter_of
 from contracts.job_snapshot import Background, JobSnapshot, Line, Speaker
 from contracts.media_paths import line_object, picture_object, recording_object, video_object
 from contracts.video_job import DEADLINE, JobStatus, VideoFile, VideoJob
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LATER, DAY_LATER = NOW + timedelta(minutes=10), NOW + timedelta(hours=25)
 DONE_JOB, RUNNING_JOB, BOBS_JOB = "1" * 32, "2" * 32, "3" * 32
+FAILED_JOBS = {"ann": "4" * 32, "bob": "5" * 32}
 # What Bob's running video needs of Ann's character, and what nobody needs.
 NEEDED = {recording_object("ann", "a" * 32), picture_object("ann", "b" * 32)}
 ANNS = NEEDED | {
@@ -202,6 +204,9 @@ def world() -> dict[str, dict[str, Any]]:
             f"scripts/{name[0] * 32}": script(name, line_object(name, "c" * 64)),
             f"videoJobSnapshots/{job_id}": snapshot(job_id, name),
             f"holds/{job_id}": Hold(job_id=job_id, user_id=name, price_tokens=1, created_at=NOW).to_document(),
+            f"deadLetters/{FAILED_JOBS[name]}": dead_letter_of(
+                job(FAILED_JOBS[name], name, JobStatus.FAILED), code="ATTEMPTS_USED_UP", reason="a crash", now=NOW
+            ).to_document(),
             f"feedback/{name}": {"userId": name, "message": "Nice.", "createdAt": NOW},
             f"idempotency/{name}": {"userId": name, "state": "done"},
         }
@@ -296,13 +301,17 @@ def test_the_books_hold_no_personal_data_and_no_promise(db: "Client", bucket: "B
 
 def test_nothing_of_another_user_is_touched(db: "Client", bucket: "Bucket", identities: Identities) -> None:
     build(db, bucket)
-    untouched = {path for path in world() if "bob" in path or BOBS_JOB in path or path == "scripts/" + "b" * 32}
+    untouched = {
+        path
+        for path in world()
+        if "bob" in path or BOBS_JOB in path or FAILED_JOBS["bob"] in path or path == "scripts/" + "b" * 32
+    }
     before, _ = everything(db, bucket)
 
     delete_ann(db, bucket, identities)
 
     after, objects = everything(db, bucket)
-    assert len(untouched) == 12
+    assert len(untouched) == 13
     assert {path: after[path] for path in untouched} == {path: before[path] for path in untouched}
     assert set(objects) >= BOBS
     assert after["characters/ben"] == before["characters/ben"] | {"starred": 1}

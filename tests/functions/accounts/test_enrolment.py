@@ -71,6 +71,7 @@ def test_a_grant_tells_no_address(db: "Client") -> None:
     assert grants == [{"tokens": 20, "createdAt": NOW}]
 
 
+@pytest.mark.attacks
 def test_accounts_of_one_address_that_open_at_once_get_the_tokens_once(db: "Client") -> None:
     identities = [Identity(f"ann{n}", "Ann", f"ann+{n}@example.com", has_password=True) for n in range(3)]
     start = threading.Barrier(len(identities))

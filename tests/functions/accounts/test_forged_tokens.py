@@ -17,6 +17,8 @@ from tests.functions.conftest import CallApi, MakeUser
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
 
+pytestmark = pytest.mark.attacks
+
 
 @pytest.mark.parametrize("make", [id_token, session], ids=["ID token", "session"])
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])

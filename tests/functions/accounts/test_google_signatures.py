@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 from firebase_admin import _token_gen
+from jwt.algorithms import RSAAlgorithm
 
 from gcp.settings import settings
 from tests.emulators import AUTH_PROJECT
@@ -25,6 +26,8 @@ from tests.functions.conftest import CallApi, MakeUser
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
+
+pytestmark = pytest.mark.attacks
 
 
 def status_of_me(call_api: CallApi, token: str) -> int:
@@ -100,6 +103,13 @@ def test_a_token_that_google_signed_lets_its_user_in(
     assert status_of_me(call_api, signed("ann", rsa_key)) == 200
 
 
+def signed_by_a_stranger(user_id: str, **headers: Any) -> str:
+    """With a key of the stranger's own, under Google's key's name; the header may say where that key is."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    given = {"kid": "google1", "jwk": json.loads(RSAAlgorithm.to_jwk(key.public_key()))} | headers
+    return jwt.encode(claims(user_id), key, algorithm="RS256", headers=given)
+
+
 def signed_with_the_public_key(user_id: str, key: rsa.RSAPrivateKey) -> str:
     """As for a verifier that would take the published key for a shared secret. PyJWT refuses to make such a token."""
     encoding, shape = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -117,6 +127,9 @@ def signed_with_the_public_key(user_id: str, key: rsa.RSAPrivateKey) -> str:
         pytest.param(
             lambda _: signed("ann", rsa.generate_private_key(public_exponent=65537, key_size=2048)), id="another key"
         ),
+        pytest.param(lambda _: signed_by_a_stranger("ann"), id="another key, in the header"),
+        pytest.param(lambda _: signed_by_a_stranger("ann", jku="http://127.0.0.1:9/keys"), id="another key's address"),
+        pytest.param(lambda _: signed_by_a_stranger("ann", kid="../google1"), id="another key's path"),
         pytest.param(lambda key: signed("ann", key, kid="google2"), id="unknown key"),
         pytest.param(lambda key: signed("ann", key, kid=None), id="no key's name"),
         pytest.param(lambda key: signed("ann", key, algorithm="RS512"), id="another algorithm"),

@@ -96,6 +96,7 @@ def test_a_token_is_taken_for_a_session_by_the_name_of_its_key() -> None:
     assert not is_session(another, [CURRENT, PREVIOUS])
 
 
+@pytest.mark.attacks
 @pytest.mark.parametrize(
     "token",
     [

@@ -1,6 +1,7 @@
 """What becomes of files that an admin puts into the library's folder, replaces and deletes."""
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from google.cloud.storage import Bucket
 
 SEA = "backgrounds/sea.mp4"
+CREATED_AT = datetime(2026, 1, 1, 12, tzinfo=UTC)  # as the delivered events have it
 
 
 def document(db: "Client", name: str = "sea.mp4") -> dict[str, Any]:
@@ -35,7 +37,7 @@ def test_the_runner_gets_a_task_for_a_new_file(render_queue: RenderQueue, delive
     assert task.http_request.url.endswith("/backgrounds")
     assert task.http_request.oidc_token.audience == "http://127.0.0.1:9"
     assert BackgroundTask.model_validate(json.loads(task.http_request.body)) == BackgroundTask(
-        source_object=SEA, source_generation=7
+        source_object=SEA, source_generation=7, source_created_at=CREATED_AT
     )
 
 

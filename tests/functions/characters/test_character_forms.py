@@ -190,6 +190,7 @@ def test_a_file_without_a_name_is_a_file_all_the_same(
     assert len(send_bytes("PUT", content, MULTIPART).get_json()["images"]) == 3
 
 
+@pytest.mark.attacks
 @pytest.mark.parametrize(
     ("content", "content_type"),
     [

@@ -132,6 +132,7 @@ def test_a_voice_above_a_constant_level_is_taken() -> None:
 WHOLE = files.wav(files.voice(3.0))
 
 
+@pytest.mark.attacks
 @pytest.mark.parametrize(
     "content",
     [
@@ -153,6 +154,7 @@ def test_a_file_that_breaks_off_keeps_what_was_decoded(tmp_path: Path) -> None:
     assert 1.0 < clip.duration_seconds < make_clip(content).duration_seconds
 
 
+@pytest.mark.attacks
 def test_no_more_than_the_start_of_a_long_recording_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded_seconds = []
     decode_start = make_clip.__globals__["decode_start"]
@@ -184,6 +186,7 @@ def test_no_more_than_the_start_of_a_long_recording_is_decoded(monkeypatch: pyte
         pytest.param(files.with_header(WHOLE, 24, "<I", 100), "at 100 Hz", id="rate of 100"),
         pytest.param(files.with_header(WHOLE, 22, "<H", 255), "255 channels", id="255 channels"),
         pytest.param(files.with_header(WHOLE, 20, "<H", 0x0161), "no sound track", id="a decoder that we do not take"),
+        pytest.param(files.with_header(WHOLE, 20, "<H", 0x7777), "no sound track", id="a codec that nobody knows"),
         pytest.param(files.wav(files.voice(0.9)), "lasts 0.9 s; at least 1 s", id="too short"),
         pytest.param(files.wav(files.silence(5.0)), "is silent: it stays under -40 dBFS", id="silence"),
         pytest.param(files.wav(files.silence(20.0)), "is silent: its first 12 s stay under", id="long silence"),

@@ -164,6 +164,7 @@ def test_what_is_no_picture_is_refused(content: bytes, reason: str) -> None:
         make_picture(content)
 
 
+@pytest.mark.attacks
 @pytest.mark.parametrize(
     "content",
     [
@@ -194,6 +195,7 @@ def test_a_jpeg_of_few_scans_is_taken(content: bytes) -> None:
     assert files.opened(make_picture(content)).mode == "RGBA"
 
 
+@pytest.mark.attacks
 def test_a_png_that_unpacks_to_text_without_end_is_refused_or_small() -> None:
     text = PngImagePlugin.PngInfo()
     text.add_text("bomb", "x" * 70_000_000, zip=True)

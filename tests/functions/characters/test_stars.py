@@ -44,6 +44,7 @@ def at_once(*calls: Callable[[], object]) -> None:
         each.join()
 
 
+@pytest.mark.attacks
 def test_stars_of_one_user_count_once(send: Send, write_character: WriteCharacter, db: "Client") -> None:
     write_character("known", starred=25)
 

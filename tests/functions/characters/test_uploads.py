@@ -184,6 +184,7 @@ def in_decoder(statement: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.attacks
 @pytest.mark.parametrize(
     ("statement", "error"),
     [

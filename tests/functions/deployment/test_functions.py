@@ -24,6 +24,7 @@ def with_trigger(functions: Functions, trigger: str) -> Functions:
     return {name: each for name, each in functions.items() if trigger in each["endpoint"]}
 
 
+@pytest.mark.attacks
 def test_every_function_of_main_is_deployed_and_nothing_else(functions: Functions) -> None:
     assert sorted(functions) == sorted(main.__all__)
 
@@ -32,6 +33,7 @@ def test_what_answers_http_is_the_route_table_and_the_answer_to_other_paths(func
     assert with_trigger(functions, "httpsTrigger").keys() == HTTP
 
 
+@pytest.mark.attacks
 def test_behind_hosting_everybody_may_call_what_answers_http_and_nothing_else(deployment: Deployment) -> None:
     functions = deployment.functions[HOSTING]
 
@@ -39,6 +41,7 @@ def test_behind_hosting_everybody_may_call_what_answers_http_and_nothing_else(de
     assert [name for name in functions.keys() - HTTP if functions[name]["callers"] is not None] == []
 
 
+@pytest.mark.attacks
 def test_behind_a_gateway_only_the_gateway_may_call_what_answers_http(deployment: Deployment) -> None:
     functions = with_trigger(deployment.functions[GATEWAY], "httpsTrigger")
 
@@ -100,6 +103,8 @@ def test_what_the_clock_calls_runs_again_at_its_next_time_and_not_before(functio
         "repair_video_jobs": "* * * * *",
         "watch_identities": "* * * * *",
         "finish_deletions": "*/10 * * * *",
+        "audit_ledgers": "30 3 * * *",
+        "sweep_media": "30 4 * * *",
     }
     assert [name for name, job in jobs.items() if "retryConfig" in job] == []
 
@@ -137,6 +142,7 @@ def test_hosting_rewrites_to_functions_that_exist_where_they_run(
     assert len(rewritten) == len({route.path for route in ROUTES}) + 1
 
 
+@pytest.mark.attacks
 def test_the_api_document_describes_exactly_the_functions_that_answer_http(functions: Functions) -> None:
     document = json.loads((ROOT / "docs/site/api/openapi.json").read_text())
     described = {

@@ -52,6 +52,7 @@ def error(response: Response) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.attacks
 def test_a_method_that_nobody_serves_is_refused_with_those_that_are(send: Callable[..., Response]) -> None:
     response = send("PATCH", "/api/scripts/abc")
 
@@ -116,6 +117,7 @@ def test_only_headers_that_we_read_or_set_are_named_to_browsers(send: Callable[.
     )
 
 
+@pytest.mark.attacks
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost.evil.example", "null"])
 def test_a_foreign_origin_may_not_read_the_answer(send: Callable[..., Response], origin: str) -> None:
     response = send("GET", "/api/me", headers={"Origin": origin})
@@ -199,6 +201,7 @@ def test_what_was_sent_is_not_repeated_in_the_refusal(send: Callable[..., Respon
     assert b"secret-" not in response.get_data()
 
 
+@pytest.mark.attacks
 def test_a_body_over_the_limit_is_refused_unread(send: Callable[..., Response]) -> None:
     response = send("POST", "/api/login", data=b" " * (MAX_JSON_BYTES + 1), content_type="application/json")
 
@@ -228,6 +231,7 @@ def test_a_body_over_the_limit_is_refused_by_the_production_server_too(
     assert (response.status_code, response.json["error"]["code"]) == (413, "BODY_TOO_LARGE")
 
 
+@pytest.mark.attacks
 def test_an_internal_error_tells_the_client_nothing_and_the_log_where(
     product: pytest.MonkeyPatch, send: Callable[..., Response], capsys: pytest.CaptureFixture[str]
 ) -> None:

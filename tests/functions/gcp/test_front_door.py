@@ -92,6 +92,7 @@ def test_behind_the_gateway_an_owner_plays_what_is_not_signed(ann: str, product:
     assert response.status_code == 302
 
 
+@pytest.mark.attacks
 @pytest.mark.usefixtures("behind_hosting")
 def test_behind_hosting_a_forwarded_token_opens_nothing(ann: str) -> None:
     assert ask("get_me", "GET", "/api/me", X_Forwarded_Authorization=ann).status_code == 401

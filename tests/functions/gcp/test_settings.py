@@ -24,6 +24,7 @@ def test_a_demo_project_takes_an_emulators_address(name: str) -> None:
     assert read_settings({"GOOGLE_CLOUD_PROJECT": "demo-x", name: "127.0.0.1:1"}).get(name) == "127.0.0.1:1"
 
 
+@pytest.mark.attacks
 def test_a_real_project_refuses_a_local_signing_key() -> None:
     settings = read_settings({"GOOGLE_CLOUD_PROJECT": "prod", "JWT_SECRET": "local-development-" + "x" * 40})
 
@@ -54,6 +55,16 @@ def test_the_project_of_a_deployed_function_comes_from_its_firebase_config() -> 
 def test_no_project_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="GOOGLE_CLOUD_PROJECT"):
         read_settings({})
+
+
+@pytest.mark.parametrize("text", ["-1", "11", "2 ", "two", "1.5", "٣"])
+def test_trusted_hops_are_a_bounded_whole_number(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="TRUSTED_HOPS"):
+        _ = read_settings({"GOOGLE_CLOUD_PROJECT": "demo-x", "TRUSTED_HOPS": text}).trusted_hops
+
+
+def test_nothing_is_trusted_until_somebody_says_so() -> None:
+    assert read_settings({"GOOGLE_CLOUD_PROJECT": "demo-x"}).trusted_hops == 0
 
 
 @pytest.mark.parametrize("text", ["-1", "many", "1.5", "1000001", "٣"])

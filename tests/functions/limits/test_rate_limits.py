@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gcp.errors import RateLimited, Unavailable
-from limits.rate_limits import spend, window_reference
+from limits.rate_limits import Limit, give_back, spend, spend_all, window_reference
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
@@ -81,6 +81,78 @@ def test_the_document_tells_no_subject_and_when_it_may_go(db: "Client", spend_te
     assert document.to_dict() == {"spent": 1, "expireAt": NOW + HOUR}
 
 
+TEA = Limit("tea", "ann", 2, HOUR, "Two cups an hour.")
+CAKE = Limit("cake", "ann", 1, HOUR, "A slice an hour.")
+
+
+def spent(db: "Client", limit: Limit) -> int:
+    return int((window_reference(db, limit.name, limit.subject).get().to_dict() or {"spent": 0})["spent"])
+
+
+def test_several_limits_are_counted_together(db: "Client") -> None:
+    spend_all(db, [TEA, CAKE], NOW)
+
+    assert (spent(db, TEA), spent(db, CAKE)) == (1, 1)
+
+
+@pytest.mark.parametrize("limits", [[TEA, CAKE], [CAKE, TEA]], ids=["the last is spent", "the first is spent"])
+def test_what_one_limit_refuses_no_other_counts(db: "Client", limits: list[Limit]) -> None:
+    spend_all(db, [TEA, CAKE], NOW)
+
+    with pytest.raises(RateLimited, match=r"A slice an hour\."):
+        spend_all(db, limits, NOW)
+
+    assert (spent(db, TEA), spent(db, CAKE)) == (1, 1)
+
+
+def test_what_is_given_back_may_be_spent_again(db: "Client") -> None:
+    spend_all(db, [CAKE], NOW)
+
+    give_back(db, CAKE, NOW)
+
+    spend_all(db, [CAKE], NOW)
+    with pytest.raises(RateLimited):
+        spend_all(db, [CAKE], NOW)
+
+
+@pytest.mark.parametrize("spent_at", [NOW - timedelta(seconds=1), NOW + HOUR], ids=["before it", "after it"])
+def test_nothing_is_given_back_into_another_window(db: "Client", spent_at: datetime) -> None:
+    spend_all(db, [CAKE], NOW)
+
+    give_back(db, CAKE, spent_at)
+
+    assert spent(db, CAKE) == 1
+
+
+def test_no_more_is_given_back_than_was_spent(db: "Client") -> None:
+    give_back(db, CAKE, NOW)
+    spend_all(db, [CAKE], NOW)
+
+    give_back(db, CAKE, NOW)
+    give_back(db, CAKE, NOW)
+
+    assert spent(db, CAKE) == 0
+
+
+def test_two_at_once_at_the_last_place_of_either_limit(db: "Client") -> None:
+    def attempt(_: int) -> bool:
+        try:
+            spend_all(db, [TEA, CAKE], NOW)
+        except (RateLimited, Unavailable):
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        passed = sum(pool.map(attempt, range(2)))
+
+    assert passed == spent(db, TEA) == spent(db, CAKE)
+    assert passed <= 1
+    # Whoever lost to contention may try again.
+    assert attempt(0) is (passed == 0)
+    assert not attempt(0)
+
+
+@pytest.mark.attacks
 def test_those_who_spend_at_once_never_get_more_than_is_allowed(db: "Client", spend_tea: Spend) -> None:
     def attempt(_: int) -> bool:
         try:

@@ -163,6 +163,7 @@ def test_an_unusable_answer_is_asked_for_once_more(ask: Callable[..., Any], repl
     assert (lines, len(model.requests)) == (WRITTEN, 2)
 
 
+@pytest.mark.attacks
 @pytest.mark.parametrize("reply", UNUSABLE.values(), ids=UNUSABLE)
 def test_two_unusable_answers_fail_the_request(ask: Callable[..., Any], reply: Reply) -> None:
     model = Model(reply)
@@ -342,6 +343,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.attacks
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_names_and_prompt_stay_data_inside_one_user_message(ask: Callable[..., Any], text: str) -> None:
     plain, hostile = Model(GOOD), Model(GOOD)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from accounts.users import User
-from contracts.video_job import JobStatus, VideoFile
+from contracts.video_job import DEADLINE, JobStatus, VideoFile, VideoJob
 from gcp.errors import NotFound, ValidationFailed
 from gcp.page import PageRequest
 from gcp.transactions import transact
@@ -116,6 +116,28 @@ def test_an_update_stores_the_lines_with_the_audio_that_stays(db: "Client") -> N
     assert [line.audio_object for line in found.dialogue] == [None, LINE_OBJECT]
 
 
+def stored_job(db: "Client", script: Script, status: JobStatus) -> VideoJob:
+    """The script's newest job."""
+    job = VideoJob(
+        job_id="7" * 32,
+        script_id=script.id,
+        user_id=script.owner_id,
+        title="Tea",
+        status=status,
+        price_tokens=1,
+        background_video="sea.mp4",
+        created_at=NOW,
+        deadline_at=NOW + DEADLINE,
+    )
+    db.document("scripts", script.id).update({"videoJobId": job.job_id})
+    db.document("videoJobs", job.job_id).set(job.to_document())
+    return job
+
+
+def as_stored(db: "Client", job: VideoJob) -> VideoJob:
+    return VideoJob.model_validate(db.document("videoJobs", job.job_id).get().to_dict())
+
+
 def test_an_update_leaves_what_others_write_alone(db: "Client") -> None:
     script = stored_script(db, video=VIDEO)
     db.document("scripts", script.id).update({"videoJobId": "j1"})
@@ -130,25 +152,23 @@ def test_an_update_leaves_what_others_write_alone(db: "Client") -> None:
 @pytest.mark.parametrize("status", list(JobStatus))
 def test_an_update_tells_an_unfinished_job_and_no_other(db: "Client", status: JobStatus) -> None:
     script = stored_script(db)
-    db.document("scripts", script.id).update({"videoJobId": "j1"})
-    db.document("videoJobs", "j1").set({"status": status})
+    job = stored_job(db, script, status)
     later = NOW + timedelta(minutes=1)
 
     update_dialogue(db, script_id=script.id, owner_id="anna", lines=[COFFEE], now=later)
 
-    told = {} if status.is_terminal else {"dialogueEditedAt": later}
-    assert db.document("videoJobs", "j1").get().to_dict() == {"status": status} | told
+    told = {} if status.is_terminal else {"dialogue_edited_at": later}
+    assert as_stored(db, job) == job.model_copy(update=told)
 
 
 def test_an_update_with_the_lines_that_were_there_tells_no_job(db: "Client") -> None:
     script = stored_script(db)
-    db.document("scripts", script.id).update({"videoJobId": "j1"})
-    db.document("videoJobs", "j1").set({"status": "queued"})
+    job = stored_job(db, script, JobStatus.QUEUED)
     lines = [DialogueLine(speaker=line.speaker, text=line.text) for line in script.dialogue]
 
     update_dialogue(db, script_id=script.id, owner_id="anna", lines=lines, now=NOW)
 
-    assert db.document("videoJobs", "j1").get().to_dict() == {"status": "queued"}
+    assert as_stored(db, job) == job
 
 
 def test_a_refused_update_tells_no_job(db: "Client") -> None:
@@ -208,7 +228,7 @@ def test_the_media_of_a_deleted_script_is_listed_for_deletion(db: "Client") -> N
 
     deleted = delete_script(db, script_id=script.id, owner_id="anna", now=NOW)
 
-    assert deleted == (LINE_OBJECT, VIDEO.object_name)
+    assert deleted == ((LINE_OBJECT, VIDEO.object_name), None)
     listed = db.document("mediaDeletions", script.id).get().to_dict() or {}
     assert (listed["objectNames"], listed["ownerId"]) == ([LINE_OBJECT, VIDEO.object_name], "anna")
 
@@ -231,11 +251,13 @@ def test_a_script_is_deleted_once(db: "Client") -> None:
         delete_script(db, script_id=script.id, owner_id="anna", now=NOW)
 
 
-def test_deleting_leaves_an_unfinished_job_to_its_runner(db: "Client") -> None:
+@pytest.mark.parametrize("status", list(JobStatus))
+def test_deleting_cancels_an_unfinished_job_and_no_other(db: "Client", status: JobStatus) -> None:
     script = stored_script(db)
-    db.document("scripts", script.id).update({"videoJobId": "j1"})
-    db.document("videoJobs", "j1").set({"status": "in_progress"})
+    job = stored_job(db, script, status)
 
-    delete_script(db, script_id=script.id, owner_id="anna", now=NOW)
+    deleted = delete_script(db, script_id=script.id, owner_id="anna", now=NOW)
 
-    assert db.document("videoJobs", "j1").get().to_dict() == {"status": "in_progress"}
+    ended = {"status": JobStatus.CANCELLED, "completed_at": NOW, "fence": job.fence + 1, "check_at": NOW}
+    assert deleted.cancelled_job_id == (None if status.is_terminal else job.job_id)
+    assert as_stored(db, job) == job.model_copy(update={} if status.is_terminal else ended)

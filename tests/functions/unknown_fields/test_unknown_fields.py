@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from google.cloud.firestore import Client
     from google.cloud.storage import Bucket
 
+pytestmark = pytest.mark.attacks
+
 PASSWORD = "securepassword123"
 VOICE = {"speed": 1.5, "nfeSteps": 20, "crossFadeDuration": 0.5, "removeSilences": False, "refText": "Good morning."}
 # A body of each operation that has one, with every field that it knows.
