@@ -2,13 +2,20 @@
 
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo stop test test-f5 lint check deploy-check sbom routes reset
+.PHONY: help setup run demo stop test test-faults test-attacks test-kill test-load test-mutants soak test-f5 lint check
+.PHONY: reconcile retry rotate-jwt-key deploy-check sbom routes reset
+
+# What takes long, or needs more than `make setup` brings, has a command of its own.
+ON_DEMAND := deploy or f5 or kill or load or soak or mutants
 
 # What `make demo` is given; each may be left out.
 export PROMPT VOICE_A VOICE_B IMAGE_A IMAGE_B BACKGROUND
+# What the operators' commands are given.
+export PROJECT DRY_RUN JOB
+export SOAK_MINUTES
 
 help:  ## list the targets
-	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
 
 setup:  ## bring what is missing: Python packages, the Firebase CLI, Java, FFmpeg, fonts, a browser for the tests
 	@python3 -m local.setup
@@ -24,7 +31,28 @@ stop: setup  ## stop the cloud that runs; its data are kept
 
 test: setup  ## all tests, on the real parts; a cloud that make demo left up is stopped first
 	@$(PYTHON) -m local.background make-way
-	@$(PYTHON) -m pytest -m "not deploy and not f5"
+	@$(PYTHON) -m pytest -m "not ($(ON_DEMAND))"
+
+test-faults: setup  ## every crash point, order and race of a job, enumerated; part of make test
+	@$(PYTHON) -m pytest -m "faults and not ($(ON_DEMAND))"
+
+test-attacks: setup  ## what strangers try, by docs/security.md; part of make test
+	@$(PYTHON) -m pytest -m "attacks and not cloud"
+
+test-kill: setup  ## twenty renders whose runner is killed, and the functions too; not in CI
+	@$(PYTHON) -m local.background make-way
+	@$(PYTHON) -m pytest -m kill -s tests/faults
+
+test-load: setup  ## two hundred users who start a video within a minute; not in CI
+	@$(PYTHON) -m local.background make-way
+	@$(PYTHON) -m pytest -m load -s tests/faults
+
+test-mutants: setup  ## planted defects, each of which some test must catch; not in CI
+	@$(PYTHON) -m pytest -m mutants -s tests/faults
+
+soak: setup  ## mixed use with faults for SOAK_MINUTES (30): nothing is lost and no memory grows; not in CI
+	@$(PYTHON) -m local.background make-way
+	@$(PYTHON) -m pytest -m soak -s tests/faults
 
 test-f5: setup  ## the runner's voice on the real F5-TTS, with tiny weights, on the processor; not in CI (2.4 GB more)
 	@python3 -m local.setup --f5
@@ -38,7 +66,16 @@ lint: setup  ## format, lint and types
 	exit $$status
 
 check: lint  ## format, lint, types, and the tests that need no cloud
-	@$(PYTHON) -m pytest -m "not cloud and not deploy and not f5"
+	@$(PYTHON) -m pytest -m "not (cloud or faults or $(ON_DEMAND))"
+
+reconcile: setup  ## hold every user's balance against the ledger and the jobs, and repair what is certain (PROJECT= DRY_RUN=1)
+	@$(PYTHON) -m local.reconcile
+
+retry: setup  ## make a video again whose attempts were used up (JOB= PROJECT=)
+	@$(PYTHON) -m local.retry
+
+rotate-jwt-key: setup  ## prepare the next key of session tokens (PROJECT=)
+	@$(PYTHON) -m local.rotate_jwt_key
 
 deploy-check: setup  ## what can be proved of the deployment without an account: terraform, checkov, bills of materials
 	@python3 -m local.setup --deploy

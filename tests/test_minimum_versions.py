@@ -10,6 +10,8 @@ from packaging.version import Version
 
 from local.addresses import ROOT
 
+pytestmark = pytest.mark.attacks
+
 
 class Advisory(NamedTuple):
     package: str
