@@ -77,6 +77,7 @@ class Backgrounds:
             try:
                 prepared = prepare_background(source, Path(folder), check=check)
             except UnfitFileError as error:
+                check()  # an FFmpeg that was told to end with this process takes every file for unfit
                 entry = refused(
                     task.source_object,
                     task.source_generation,

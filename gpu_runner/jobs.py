@@ -14,7 +14,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud.firestore import Client, DocumentReference, Transaction, transactional
 from pydantic import ValidationError
 
-from contracts.dead_letter import dead_letter_of
+from contracts.dead_letter import DeadLetter, dead_letter_of, log_dead_letter
 from contracts.job_snapshot import JobSnapshot
 from contracts.media_deletion import new_media_deletion
 from contracts.publication import published_script_fields, transcript_fields, unused_lines
@@ -66,7 +66,7 @@ class Jobs:
         """
         reference = self._job(job_id)
 
-        def claim(transaction: Transaction) -> VideoJob | Busy | Ended:
+        def claim(transaction: Transaction) -> VideoJob | Busy | Ended | DeadLetter:
             fields = _read(reference, transaction)
             if fields is None:
                 return Ended("unknown")
@@ -77,8 +77,7 @@ class Jobs:
                 return Busy()
             if job.attempts >= MAX_ATTEMPTS:
                 # Whoever made the last attempt neither ended the job nor gave it back.
-                self._give_up(transaction, job, now, attempts_used_up(), job.steps, trouble="the runner died")
-                return Ended("attempts_used_up")
+                return self._give_up(transaction, job, now, attempts_used_up(), job.steps, trouble="the runner died")
             changed = {
                 "status": JobStatus.IN_PROGRESS,
                 "fence": job.fence + 1,
@@ -89,7 +88,11 @@ class Jobs:
             transaction.update(reference, changed)
             return VideoJob.model_validate(fields | changed)
 
-        return self._transact(claim)
+        claimed = self._transact(claim)
+        if isinstance(claimed, DeadLetter):
+            log_dead_letter(claimed)
+            return Ended("attempts_used_up")
+        return claimed
 
     def read_snapshot(self, job: VideoJob) -> JobSnapshot:
         """What is to be rendered. Raises HopelessError when that is missing or cannot be understood."""
@@ -221,11 +224,11 @@ class Jobs:
         `trouble` is what ended the last attempt, in the words of the log.
         """
 
-        def give_up(transaction: Transaction) -> None:
+        def give_up(transaction: Transaction) -> DeadLetter:
             current = self._check_fence(transaction, job)
-            self._give_up(transaction, current, self._now(), reason, steps, trouble=trouble)
+            return self._give_up(transaction, current, self._now(), reason, steps, trouble=trouble)
 
-        self._transact(give_up)
+        log_dead_letter(self._transact(give_up))
 
     def give_back(self, job: VideoJob, *, attempt_counts: bool) -> None:
         """The lease is free at once, and an attempt that does not count is given back too. Raises LeaseLostError."""
@@ -248,10 +251,11 @@ class Jobs:
         steps: Sequence[Step],
         *,
         trouble: str,
-    ) -> None:
+    ) -> DeadLetter:
         letter = dead_letter_of(job, code=reason.code, reason=trouble, now=now)
         transaction.update(self._job(job.job_id), _failed(job, now, reason, steps))
         transaction.set(self._db.document("deadLetters", job.job_id), letter.to_document())
+        return letter
 
     def _fenced(self, job: VideoJob, fields: Callable[[VideoJob, datetime], dict[str, Any]]) -> None:
         def write(transaction: Transaction) -> None:

@@ -256,6 +256,8 @@ class Render:
             raise _failure(error, failed) from error
 
     def _publish(self, lines: list[_Line], video: VideoFile, encoder: str) -> JobStatus:
+        # Whoever loses the lease here leaves the upload to the nightly sweep, as who loses it earlier. It must not be
+        # removed: where the answer of our own commit was lost, it is the video that is paid for.
         return self.jobs.complete(
             self.job,
             steps=self.progress.steps,

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from google.cloud.firestore import Client
 
 from local.addresses import ROOT
-from local.operating import OperatingError, open_firestore
+from local.operating import OperatingError, firestore_outages, open_firestore
 
 # As the deployment has it; what follows imports from there.
 sys.path.insert(0, str(ROOT / "functions"))
@@ -60,11 +60,14 @@ def main() -> int:
     repair = not os.environ.get("DRY_RUN")
     try:
         db = open_firestore(os.environ.get("PROJECT"))
+        how = "and repairing what is certain" if repair else "and repairing nothing"
+        print(f"Checking every user and job, {how}.")
+        with firestore_outages():
+            agrees = reconcile(db, lambda: datetime.now(UTC), repair=repair, announce=print)
     except OperatingError as error:
         print(error, file=sys.stderr)
         return 1
-    print("Checking every user and job" + (", and repairing what is certain." if repair else "; nothing is repaired."))
-    return 0 if reconcile(db, lambda: datetime.now(UTC), repair=repair, announce=print) else 1
+    return 0 if agrees else 1
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from google.api_core.exceptions import GoogleAPIError
-from google.auth.exceptions import GoogleAuthError
 from google.cloud.firestore import Client
 
 # As the deployment has it; what follows imports from there.
@@ -20,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "functions"))
 
 from contracts.video_job import VideoJob
 from gcp.errors import ApiError, Unauthenticated
-from local.operating import OperatingError, open_firestore
+from local.operating import OperatingError, firestore_outages, open_firestore
 from tokens.balance import tokens_text
 from videos.retry import retry_job
 
@@ -36,7 +34,8 @@ def main() -> int:
         return 1
     try:
         db = open_firestore(os.environ.get("PROJECT"))
-        print("\n".join(retry(db, job_id, datetime.now(UTC))))
+        with firestore_outages():
+            print("\n".join(retry(db, job_id, datetime.now(UTC))))
     except (OperatingError, NotRetriedError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -52,8 +51,6 @@ def retry(db: Client, job_id: str, now: datetime) -> list[str]:
         raise NotRetriedError(f"Not tried again: the user of job {job_id} has no account any more.") from error
     except ApiError as error:
         raise NotRetriedError(f"Not tried again: {error.message}") from error
-    except (GoogleAPIError, GoogleAuthError) as error:
-        raise NotRetriedError(f"Firestore did not do its part: {type(error).__name__}. Run it again.") from error
     return [
         f"Job {job_id} is made again as {job.job_id}",
         f"  status   {_status(job, now)}",

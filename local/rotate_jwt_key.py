@@ -8,7 +8,6 @@ docs/operations.md ("Rotate keys") says when, and why a project's rotation has t
 
 import json
 import os
-import re
 import secrets
 import sys
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from local.addresses import ROOT
 from local.environment import LOCAL_SECRET_PREFIX, read_or_make_secrets, write_private
+from local.operating import OperatingError, require_project_id
 
 # As the deployment has it; what follows imports from there.
 sys.path.insert(0, str(ROOT / "functions"))
@@ -26,13 +26,8 @@ from gcp.settings import read_settings
 
 _LOCAL_SECRETS = ROOT / ".local" / "state" / "secrets.json"
 _FOLDER = Path(".local") / "rotate-jwt-key"
-_PROJECT_ID = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
 # What each phase makes of JWT_SECRET: the first key signs, both are accepted.
 _FETCHED, _OLD_SIGNS, _NEW_SIGNS, _NEW_ALONE = "0-as-it-is", "1-old-signs", "2-new-signs", "3-new-alone"
-
-
-class RotationError(Exception):
-    """No key can be prepared; the message says why and what to do."""
 
 
 def rotate_local(path: Path) -> str:
@@ -54,10 +49,9 @@ def rotate_local(path: Path) -> str:
 def prepare(project: str, root: Path, now: datetime) -> str:
     """The files of a project's rotation are there, once its present key has been fetched. The commands that come next.
 
-    A rotation that was prepared is not prepared anew: its key may be in force already. Raises RotationError.
+    A rotation that was prepared is not prepared anew: its key may be in force already. Raises OperatingError.
     """
-    if not _PROJECT_ID.fullmatch(project):
-        raise RotationError(f"{project!r} is no project's id.")
+    require_project_id(project)
     folder = _FOLDER / project
     new_alone = root / folder / _NEW_ALONE
     if new_alone.exists():
@@ -118,11 +112,11 @@ def _phases(project: str, folder: Path) -> str:
 
 
 def _keys(project: str, text: str, named: str) -> tuple[str, ...]:
-    """The keys of the text, as the project's functions would read them. Raises RotationError, without quoting any."""
+    """The keys of the text, as the project's functions would read them. Raises OperatingError, without quoting any."""
     try:
         return read_settings({"GOOGLE_CLOUD_PROJECT": project, "JWT_SECRET": text}).jwt_secrets
     except ConfigurationError as error:
-        raise RotationError(f"{error}: {named}.") from error
+        raise OperatingError(f"{error}: {named}.") from error
 
 
 def _new_key() -> str:
@@ -136,8 +130,8 @@ def main() -> int:
             print(rotate_local(_LOCAL_SECRETS))
         else:
             print(prepare(project, ROOT, datetime.now(UTC)))
-    except RotationError as error:
-        print(f"make rotate-jwt-key: {error}", file=sys.stderr)
+    except OperatingError as error:
+        print(error, file=sys.stderr)
         return 1
     return 0
 

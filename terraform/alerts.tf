@@ -86,9 +86,7 @@ locals {
     dead_letters = {
       title    = "A video was given up"
       severity = "ERROR"
-      # The three places where a dead letter is written: an attempt that was the last, a runner that died in it, and the
-      # minute function at the deadline.
-      filter = "(jsonPayload.event=\"render_hopeless\" AND jsonPayload.code=(\"ATTEMPTS_USED_UP\" OR \"VOICE_REFUSED\")) OR (jsonPayload.event=\"render_finished\" AND jsonPayload.outcome=\"was_attempts_used_up\") OR (jsonPayload.event=\"video_job_repaired\" AND jsonPayload.outcome=\"failed_overdue\")"
+      filter   = "jsonPayload.event=\"video_job_dead_lettered\""
     }
     documents_malformed = {
       title    = "A document cannot be"

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from accounts.enrolment import InitialTokens
 from accounts.sign_in_limits import hash_network
-from config.platform import PlatformConfig, effective_config
+from config.platform import effective_config
 from gcp.errors import SignupClosed
 from gcp.settings import settings
-from limits.rate_limits import Limit, give_back, spend_all
+from limits.rate_limits import Limit, spend_all
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
@@ -19,12 +19,15 @@ _WINDOW = timedelta(hours=1)
 def admit_new_account(db: "Client", network: str | None, now: datetime) -> None:
     """One more account may be made in this hour, from this network and by whoever.
 
-    Raises SignupClosed and RateLimited; what the network has used up is not taken off everybody's.
+    Raises SignupClosed and RateLimited; what the network has used up is not taken off everybody's. A place in the hour
+    is taken though no account may come of it: else the refusals, which tell whether an address has one, could be had
+    without end.
     """
     config = effective_config(db)
     if not config.sign_up_open:
         raise SignupClosed
-    limits = [_everybodys(config)]
+    message = "Too many new accounts at the moment; try again later."
+    limits = [Limit("new_accounts", "all", config.new_accounts_per_hour, _WINDOW, message)]
     if network is not None:
         here = Limit(
             "new_accounts_network",
@@ -37,23 +40,8 @@ def admit_new_account(db: "Client", network: str | None, now: datetime) -> None:
     spend_all(db, limits, now)
 
 
-def take_back_admission(db: "Client", network: str | None, admitted_at: datetime) -> None:
-    """No account came of it, and others may have its place in the hour.
-
-    The network's is spent all the same, and without one everybody's too: else the refusals, which tell whether an
-    address has an account, could be had without end.
-    """
-    if network is not None:
-        give_back(db, _everybodys(effective_config(db)), admitted_at)
-
-
 def initial_tokens(db: "Client") -> InitialTokens:
     """What a new account starts with now."""
     configured = effective_config(db).initial_tokens
     tokens = configured if configured is not None else settings().tokens_to_give
     return InitialTokens(tokens, settings().address_hash_key)
-
-
-def _everybodys(config: PlatformConfig) -> Limit:
-    message = "Too many new accounts at the moment; try again later."
-    return Limit("new_accounts", "all", config.new_accounts_per_hour, _WINDOW, message)

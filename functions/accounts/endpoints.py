@@ -7,15 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, EmailStr, Field, StringCon
 
 from accounts.users import UserAnswer, find_user, stands
 from gcp.endpoint import Call, endpoint
-from gcp.errors import (
-    AddressTaken,
-    RateLimited,
-    SignInAgain,
-    SignupClosed,
-    Unauthenticated,
-    ValidationFailed,
-    WrongCredentials,
-)
+from gcp.errors import AddressTaken, RateLimited, SignInAgain, SignupClosed, Unauthenticated, WrongCredentials
 from gcp.front_door import client_network
 from gcp.models import Answer, Body, NoBody
 from gcp.settings import settings
@@ -71,18 +63,14 @@ class SignedIn(Refreshed):
 @endpoint(body=SignupBody, answer=SignedIn, refuses=(AddressTaken, SignupClosed, RateLimited))
 def signup(call: Call[SignupBody]) -> SignedIn:
     """POST /api/signup, anyone: an account with its initial tokens."""
-    from accounts.admission import admit_new_account, take_back_admission
+    from accounts.admission import admit_new_account
     from accounts.identity import create_identity
     from accounts.sign_in_limits import remember_network
     from gcp.clients import firestore
 
     now, body, network = datetime.now(UTC), call.body, client_network(call.headers)
     admit_new_account(firestore(), network, now)
-    try:
-        identity = create_identity(name=body.name, email=body.email, password=body.password)
-    except (AddressTaken, ValidationFailed):
-        take_back_admission(firestore(), network, now)
-        raise
+    identity = create_identity(name=body.name, email=body.email, password=body.password)
     remember_network(firestore(), body.email, network, now)
     # Not before the moment from which Firebase Auth takes the user's tokens, by its clock and in whole seconds.
     signed_in_at = max(now, identity.tokens_valid_after or now)

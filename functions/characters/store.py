@@ -66,7 +66,8 @@ def write_new_character(db: "Client", character: Character, key: Key | None = No
     def create(transaction: "Transaction") -> None:
         require_account(db, character.owner_id, transaction=transaction)
         if finish(transaction, key):
-            transaction.create(_reference(db, character.id), _document(character))
+            # Not `create`: when the commit's answer was lost, this runs again. The id is new and nobody else's.
+            transaction.set(_reference(db, character.id), _document(character))
 
     transact(db, create)
 

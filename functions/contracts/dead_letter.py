@@ -8,6 +8,7 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import Literal
 
+from contracts import log
 from contracts.message import Message
 from contracts.video_job import VideoJob
 
@@ -42,6 +43,17 @@ def dead_letter_of(job: VideoJob, *, code: str, reason: str, now: datetime) -> D
         attempts=job.attempts,
         failed_at=now,
         expire_at=now + KEPT,
+    )
+
+
+def log_dead_letter(letter: DeadLetter) -> None:
+    """An operator is told of the letter, by whoever wrote it and once that is committed."""
+    log.error(
+        "video_job_dead_lettered",
+        job_id=letter.job_id,
+        code=letter.error_code,
+        reason=letter.reason,
+        attempts=letter.attempts,
     )
 
 

@@ -57,21 +57,6 @@ def spend_all(db: "Client", limits: Sequence[Limit], now: datetime) -> None:
     transact(db, count)
 
 
-def give_back(db: "Client", limit: Limit, spent_at: datetime) -> None:
-    """What was spent at that moment counts no more, unless its window is over. Raises Unavailable."""
-    reference = window_reference(db, limit.name, limit.subject)
-
-    def uncount(transaction: "Transaction") -> None:
-        fields = reference.get(transaction=transaction).to_dict()
-        if fields is None:
-            return
-        window = Window.model_validate(fields)
-        if window.spent > 0 and window.expire_at - limit.window <= spent_at < window.expire_at:
-            transaction.update(reference, {"spent": window.spent - 1})
-
-    transact(db, uncount)
-
-
 def _counted(limit: Limit, fields: dict[str, object] | None, now: datetime) -> Window:
     """The limit's window with one more in it. Raises RateLimited."""
     current = Window.model_validate(fields) if fields else None

@@ -120,11 +120,11 @@ def _by_characters(db: "Client", names: Sequence[str]) -> set[str]:
 
 
 def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, dict):
-        for each in value.values():
-            yield from _texts(each)
-    elif isinstance(value, str):
+    if isinstance(value, str):
         yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts(each)
 
 
 def _by_backgrounds(db: "Client", names: Sequence[str]) -> set[str]:

@@ -68,7 +68,8 @@ def create_script(db: "Client", script: Script, key: Key | None = None) -> None:
     def create(transaction: "Transaction") -> None:
         require_account(db, script.owner_id, transaction=transaction)
         if finish(transaction, key):
-            transaction.create(script_reference(db, script.id), fields)
+            # Not `create`: when the commit's answer was lost, this runs again. The id is new and nobody else's.
+            transaction.set(script_reference(db, script.id), fields)
 
     transact(db, create)
 

@@ -14,7 +14,7 @@ from activities.activity import Activity, ActivityType, write_activity
 from characters.store import find_characters
 from config.platform import effective_config
 from contracts import log
-from contracts.dead_letter import dead_letter_of
+from contracts.dead_letter import DeadLetter, dead_letter_of, log_dead_letter
 from contracts.job_snapshot import JobSnapshot, Line, Speaker
 from contracts.video_job import DEADLINE, Enqueueing, JobStatus, VideoJob, ended_fields, failed_fields
 from gcp.documents import read_document
@@ -238,16 +238,18 @@ def postpone_check(db: "Client", job: VideoJob, check_at: datetime) -> None:
 def fail_overdue_job(db: "Client", job_id: str, now: datetime) -> None:
     """A job past its deadline is failed, with its dead letter, and a runner that still holds its lease has lost it."""
 
-    def fail(transaction: "Transaction") -> None:
+    def fail(transaction: "Transaction") -> DeadLetter | None:
         job = find_job(db, job_id, transaction=transaction)
         if job is None or job.status.is_terminal or now < job.deadline_at:
-            return
+            return None
         fields = failed_fields(job, now, job.steps, _OVERDUE_CODE, _OVERDUE)
         transaction.update(job_reference(db, job_id), fields)
         letter = dead_letter_of(job, code=_OVERDUE_CODE, reason="the deadline passed", now=now)
         transaction.set(dead_letter_reference(db, job_id), letter.to_document())
+        return letter
 
-    transact(db, fail)
+    if written := transact(db, fail):
+        log_dead_letter(written)
 
 
 def cancel_job(db: "Client", job_id: str, now: datetime) -> VideoJob | None:
@@ -267,25 +269,14 @@ def cancel_job(db: "Client", job_id: str, now: datetime) -> VideoJob | None:
     return transact(db, cancel)
 
 
-def settle_job(db: "Client", job_id: str, now: datetime) -> bool:
-    """The ended job's hold is captured or released, and its activities are in the log. Whether this call did it.
+def settle_job(db: "Client", job_id: str, now: datetime) -> JobStatus | None:
+    """The ended job's hold is captured or released, and its activities are in the log. Its status, if this call did it.
 
     Called by the trigger, by whoever cancels and by the minute function, in any order and any number of times: the
     hold's state decides once, in the transaction that moves the money. The snapshot goes with it: an ended job is
     rendered no more, and media is kept for jobs that have one.
     """
-    return _settled_now(db, job_id, now) is not None
 
-
-def settle_and_log(db: "Client", job_id: str, now: datetime) -> bool:
-    """As settle_job, with the line in the log that the trigger writes otherwise: the alerts count it."""
-    status = _settled_now(db, job_id, now)
-    if status is not None:
-        log.info("video_job_settled", job_id=job_id, status=status, by_this_event=True)
-    return status is not None
-
-
-def _settled_now(db: "Client", job_id: str, now: datetime) -> JobStatus | None:
     def settle(transaction: "Transaction") -> JobStatus | None:
         job = find_job(db, job_id, transaction=transaction)
         hold_fields = hold_reference(db, job_id).get(transaction=transaction).to_dict()
@@ -317,6 +308,14 @@ def _settled_now(db: "Client", job_id: str, now: datetime) -> JobStatus | None:
         return job.status
 
     return transact(db, settle)
+
+
+def settle_and_log(db: "Client", job_id: str, now: datetime) -> bool:
+    """As settle_job, with the line in the log that the trigger writes otherwise: the alerts count it."""
+    status = settle_job(db, job_id, now)
+    if status is not None:
+        log.info("video_job_settled", job_id=job_id, status=status, by_this_event=True)
+    return status is not None
 
 
 def started_activity(job: VideoJob) -> Activity:

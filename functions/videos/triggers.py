@@ -35,7 +35,7 @@ def on_video_job_written(params: Mapping[str, str], before: Fields | None, after
         log.error("document_malformed", document=f"videoJobs/{params['jobId']}", fields=wrong_fields(error))
         return
     if job.status.is_terminal:
-        settled = settle_job(db, params["jobId"], now)
+        settled = settle_job(db, params["jobId"], now) is not None
         log.info("video_job_settled", job_id=job.job_id, status=job.status, by_this_event=settled)
         for deletion_id in find_deletions_waiting_for(db, job.job_id):
             remove_media(db, media_bucket(), deletion_id, now)

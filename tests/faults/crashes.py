@@ -58,11 +58,8 @@ class Process:
 
     def call(self, name: str, act: Callable[[], Result]) -> Result:
         """What the call answers. Raises KilledError where the process dies, and ever after."""
-        is_counted = threading.get_ident() == self._thread or threading.current_thread().name == _AWAITED_THREADS
-        if self.is_dead:
-            # A thread of its own ends as it likes, but not with what pytest takes for a defect.
-            raise KilledError if is_counted else ConnectionError
-        if not is_counted:
+        self.check_alive()
+        if not self._is_counted:
             return act()
         self.calls.append(name)
         if self._death is None or len(self.calls) != self._death.number:
@@ -73,6 +70,16 @@ class Process:
         finally:
             self.die()
         raise KilledError
+
+    def check_alive(self) -> None:
+        """Raises KilledError once the process is dead."""
+        if self.is_dead:
+            # A thread of its own ends as it likes, but not with what pytest takes for a defect.
+            raise KilledError if self._is_counted else ConnectionError
+
+    @property
+    def _is_counted(self) -> bool:
+        return threading.get_ident() == self._thread or threading.current_thread().name == _AWAITED_THREADS
 
     def die(self) -> None:
         self.is_dead = True
@@ -115,8 +122,7 @@ class WatchedFirestore:
 
         if name == "rollback":
             # No call of its own account: it changes nothing, and the emulator would keep its locks.
-            if self._process.is_dead:
-                raise KilledError
+            self._process.check_alive()
             self._open.pop(request["transaction"], None)
             return method(*arguments, **named)
         return self._process.call(f"firestore.{name}", act)

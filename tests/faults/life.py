@@ -53,6 +53,8 @@ class Life:
         self._undelivered: list[Event] = []
         # What became of the events themselves: refused, too late, done.
         self.seen: Counter[str] = Counter()
+        # What must never happen: a job that has ended ends otherwise.
+        self.broken: list[str] = []
 
     def jobs(self) -> list[VideoJob]:
         """As they are stored."""
@@ -130,8 +132,13 @@ class Life:
     def comes_to_rest(self, *, renders: bool) -> None:
         """Everything is delivered, some of it twice, and the clock runs, until nothing is due.
 
-        `renders`: a runner is there, and renders what it is given; otherwise there is none any more.
+        `renders`: a runner is there, and renders what it is given; otherwise there is none any more, and no event is
+        delivered before every deadline has passed.
         """
+        if not renders:
+            self._clock = max([self._clock, *(job.deadline_at for job in self.jobs())])
+            repair_due_jobs(self._db, self._clock)
+            self._notice()
         for _ in range(_ROUNDS):
             for event in self._undelivered[::-1]:
                 deliver(event)
@@ -141,8 +148,6 @@ class Life:
                 break
             for job in jobs:
                 self._clock = max(self._clock, job.check_at or self._clock, job.lease_until or self._clock)
-                if not renders:
-                    self._clock = max(self._clock, job.deadline_at)
             if renders and not all(job.status.is_terminal for job in jobs):
                 self.runner()
                 self.runner()
@@ -191,6 +196,8 @@ class Life:
         for job in self.jobs():
             before = told.get(job.job_id)
             if before is None or before["status"] != job.status:
+                if before is not None and JobStatus(before["status"]).is_terminal:
+                    self.broken.append(f"a job that was {before['status']} is {job.status}")
                 event = Event(job.job_id, before, job.to_document())
                 self._events.append(event)
                 self._undelivered.append(event)

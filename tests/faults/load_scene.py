@@ -65,7 +65,8 @@ class Scene:
 
 def make_scene(cloud: LocalCloud, folder: Path) -> Scene:
     """The background is in the library, and another user has made the characters."""
-    os.environ["FIRESTORE_EMULATOR_HOST"] = cloud.env["FIRESTORE_EMULATOR_HOST"]
+    # Where the clients of this process look for the cloud's own.
+    os.environ.update({name: cloud.env[name] for name in ("FIRESTORE_EMULATOR_HOST", "STORAGE_EMULATOR_HOST")})
     path = write_background(folder / "plain_green.mp4", seconds=3, size="270x480")
     argv = [sys.executable, "-m", "local.library", str(path)]
     subprocess.run(argv, cwd=cloud.root, env=os.environ | cloud.env, check=True, timeout=120)

@@ -4,7 +4,6 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -45,8 +44,8 @@ class Started:
 def make_authors(scene: Scene, count: int) -> list[Author]:
     """The users, each with the initial tokens and a script, as sign-up and script generation leave them."""
     db, secret = scene.books.db, scene.cloud.env["JWT_SECRET"]
-    with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(lambda _: _make_author(db, secret, scene.speakers), range(count)))
+    # One after the other: the emulator has new users, whose ledgers it looks through, wait for each other.
+    return [_make_author(db, secret, scene.speakers) for _ in range(count)]
 
 
 def _make_author(db: FirestoreClient, secret: str, speakers: tuple[str, str]) -> Author:

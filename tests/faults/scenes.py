@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Collection
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +101,11 @@ def _add_object(world: World, name: str) -> None:
 
 
 def scripted(world: World, **script: Any) -> World:
-    """Ann has 20 tokens and a script, and every event so far was delivered."""
+    """Since a minute ann has 20 tokens and a script, and every event so far was delivered."""
     add_user(world)
     add_script(world, **script)
     deliver_events(world)
+    world.clock.advance_to(world.clock.time + timedelta(minutes=1))
     return world
 
 

@@ -13,15 +13,16 @@ from local.cloud import LocalCloud
 
 _INTERVAL_SECONDS = 5.0
 _MIB = 1024 * 1024
-# The share of its life in which a process loads its modules, its fonts and what it keeps of its first work.
+# The share of its work in which a process loads its modules, its fonts and what it keeps of its first requests.
 _WARMING_UP = 0.25
 
 
 @dataclass
 class Life:
-    """One process: when it was looked at, and its resident memory then."""
+    """One process: when it was looked at, what it had worked until then, and its resident memory."""
 
     moments: list[float] = field(default_factory=list)
+    worked_seconds: list[float] = field(default_factory=list)
     mebibytes: list[float] = field(default_factory=list)
 
     @property
@@ -34,8 +35,12 @@ class Life:
         return after - before
 
     def usual(self) -> tuple[float, float]:
-        """The usual memory in the first third and in the last third of its life after it has warmed up."""
-        warm = self.mebibytes[int(len(self.mebibytes) * _WARMING_UP) :]
+        """The usual memory in the first third and in the last third of its life after it has warmed up.
+
+        By its work and not by the clock: an idle process does not warm up.
+        """
+        warm_from = self.worked_seconds[0] + _WARMING_UP * (self.worked_seconds[-1] - self.worked_seconds[0])
+        warm = [size for size, worked in zip(self.mebibytes, self.worked_seconds, strict=True) if worked >= warm_from]
         third = max(1, len(warm) // 3)
         return median(warm[:third]), median(warm[-third:])
 
@@ -56,7 +61,10 @@ class MemoryWatch(threading.Thread):
             for name, process in self._processes():
                 with suppress(psutil.Error):
                     life = self.lives.setdefault((name, process.pid, process.create_time()), Life())
-                    life.mebibytes.append(process.memory_info().rss / _MIB)
+                    times = process.cpu_times()
+                    size_bytes = process.memory_info().rss
+                    life.worked_seconds.append(times.user + times.system)
+                    life.mebibytes.append(size_bytes / _MIB)
                     life.moments.append(time.monotonic())
 
     def long_lived(self, seconds: float) -> dict[str, Life]:

@@ -177,7 +177,7 @@ _CASES = (
     Case("on_character_written", deleted_character_of_others_video, "firestore.commit"),
     Case("on_config_written", configured, "firestore.commit"),
     Case("on_ledger_entry_created", signed_up, "firestore.commit"),
-    Case("on_media_deletion_created", deleted_script, "storage.DELETE"),
+    Case("on_media_deletion_created", deleted_script, "storage.GET"),
     Case("on_media_deletion_created", deleted_finished_script, "storage.DELETE", has(19)),
     Case("on_media_deletion_created", deleted_character_of_others_video, "firestore.commit"),
     Case("on_script_written", edited_script, "firestore.commit"),

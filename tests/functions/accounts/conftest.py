@@ -60,7 +60,7 @@ class FirebaseAuth(NamedTuple):
     def sign_in_with_phone(self, number: str) -> GoogleUser:
         session = self.call("sendVerificationCode", phoneNumber=number)["sessionInfo"]
         address = f"http://{self.host}/emulator/v1/projects/{AUTH_PROJECT}/verificationCodes"
-        codes = requests.get(address, timeout=10).json()["verificationCodes"]
+        codes = requests.get(address, timeout=60).json()["verificationCodes"]
         code = next(each["code"] for each in codes if each["phoneNumber"] == number)
         return _user(self.call("signInWithPhoneNumber", sessionInfo=session, code=code))
 
@@ -80,7 +80,7 @@ class FirebaseAuth(NamedTuple):
 
     def _post(self, path: str, headers: dict[str, str], body: dict[str, Any]) -> dict[str, Any]:
         address = f"http://{self.host}/identitytoolkit.googleapis.com{path}"
-        response = requests.post(address, headers=headers, json=body, timeout=10)
+        response = requests.post(address, headers=headers, json=body, timeout=60)
         assert response.ok, response.text
         answer: dict[str, Any] = response.json()
         return answer
@@ -157,7 +157,7 @@ def db(firestore_emulator: str, auth_emulator: str) -> Client:
     database = f"http://{firestore_emulator}/emulator/v1/projects/{AUTH_PROJECT}/databases/(default)/documents"
     users = f"http://{auth_emulator}/emulator/v1/projects/{AUTH_PROJECT}/accounts"
     for address in (database, users):
-        requests.delete(address, headers={"Authorization": "Bearer owner"}, timeout=10).raise_for_status()
+        requests.delete(address, headers={"Authorization": "Bearer owner"}, timeout=60).raise_for_status()
     platform._cache.clear()
     return Client(project=AUTH_PROJECT)
 

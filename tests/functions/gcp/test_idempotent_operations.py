@@ -204,6 +204,28 @@ def test_a_commit_whose_answer_was_lost_makes_one_thing(
     assert made_since(db, operations[name]) == [sent.made]
 
 
+# Without a key there is no claim, so one commit less where there is one.
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("create_character", 1),
+        ("create_character", 2),
+        ("generate_script", 1),
+        ("generate_script", 2),
+        ("generate_video", 1),
+        ("generate_video", 2),
+    ],
+)
+def test_without_a_key_too_a_commit_whose_answer_was_lost_makes_one_thing(
+    db: "Client", operations: dict[str, Operation], name: str, number: int
+) -> None:
+    with unheard_commit(number):
+        sent = operations[name].call(key=None)
+
+    assert sent.status == 200
+    assert made_since(db, operations[name]) == [sent.made]
+
+
 @pytest.mark.parametrize("name", COMMITS)
 def test_two_at_once_make_one_thing(db: "Client", operations: dict[str, Operation], name: str) -> None:
     operation = operations[name]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gcp.errors import RateLimited, Unavailable
-from limits.rate_limits import Limit, give_back, spend, spend_all, window_reference
+from limits.rate_limits import Limit, spend, spend_all, window_reference
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
@@ -103,35 +103,6 @@ def test_what_one_limit_refuses_no_other_counts(db: "Client", limits: list[Limit
         spend_all(db, limits, NOW)
 
     assert (spent(db, TEA), spent(db, CAKE)) == (1, 1)
-
-
-def test_what_is_given_back_may_be_spent_again(db: "Client") -> None:
-    spend_all(db, [CAKE], NOW)
-
-    give_back(db, CAKE, NOW)
-
-    spend_all(db, [CAKE], NOW)
-    with pytest.raises(RateLimited):
-        spend_all(db, [CAKE], NOW)
-
-
-@pytest.mark.parametrize("spent_at", [NOW - timedelta(seconds=1), NOW + HOUR], ids=["before it", "after it"])
-def test_nothing_is_given_back_into_another_window(db: "Client", spent_at: datetime) -> None:
-    spend_all(db, [CAKE], NOW)
-
-    give_back(db, CAKE, spent_at)
-
-    assert spent(db, CAKE) == 1
-
-
-def test_no_more_is_given_back_than_was_spent(db: "Client") -> None:
-    give_back(db, CAKE, NOW)
-    spend_all(db, [CAKE], NOW)
-
-    give_back(db, CAKE, NOW)
-    give_back(db, CAKE, NOW)
-
-    assert spent(db, CAKE) == 0
 
 
 def test_two_at_once_at_the_last_place_of_either_limit(db: "Client") -> None:

@@ -109,7 +109,8 @@ def test_media_of_a_character_stays(db: "Client", bucket: "Bucket") -> None:
 
 def test_media_of_a_damaged_character_stays(db: "Client", bucket: "Bucket") -> None:
     write_character(db, "tom")
-    db.document("characters", "tom").update({"displayName": 5, "recording.durationSeconds": "long"})
+    damage = {"displayName": 5, "recording.durationSeconds": "long", "images": list(PICTURES)}
+    db.document("characters", "tom").update(damage)
     put(bucket, RECORDING, *PICTURES)
 
     assert run(db, bucket) == 0

@@ -1,5 +1,6 @@
 """What becomes of a job that was given up: its dead letter, and the job that an operator makes of it."""
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -63,6 +64,17 @@ def test_a_job_past_its_deadline_leaves_a_dead_letter(db: "Client", started_job:
     assert (letter.error_code, letter.reason) == ("DEADLINE_EXCEEDED", "the deadline passed")
     assert (letter.user_id, letter.script_id, letter.background_video) == ("ann", started_job.script_id, "sea.mp4")
     assert (letter.failed_at, letter.expire_at, letter.retried_as) == (failed_at, failed_at + KEPT, None)
+
+
+def test_a_job_past_its_deadline_is_told_of_once(
+    db: "Client", started_job: VideoJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        fail_overdue_job(db, started_job.job_id, NOW + DEADLINE)
+
+    (line,) = (json.loads(each) for each in capsys.readouterr().out.splitlines())
+    assert (line["event"], line["job_id"]) == ("video_job_dead_lettered", started_job.job_id)
+    assert (line["code"], line["reason"], line["attempts"]) == ("DEADLINE_EXCEEDED", "the deadline passed", 0)
 
 
 def test_a_process_that_dies_at_the_deadlines_commit_has_neither_failed_the_job_nor_left_a_letter(
