@@ -16,11 +16,13 @@ from config.platform import effective_config
 from contracts import log
 from contracts.dead_letter import DeadLetter, dead_letter_of, log_dead_letter
 from contracts.job_snapshot import JobSnapshot, Line, Speaker
+from contracts.media_paths import video_object
 from contracts.video_job import DEADLINE, Enqueueing, JobStatus, VideoJob, ended_fields, failed_fields
 from gcp.documents import read_document
 from gcp.errors import InsufficientTokens, JobUnfinished, NotFound, RateLimited, ValidationFailed
 from gcp.idempotency import Key, find_earlier, remember
 from gcp.transactions import transact
+from media.deletions import write_media_deletion
 from scripts.store import find_own_script
 from tokens.balance import tokens_text
 from tokens.ledger import Hold, count_open_holds, hold_reference, write_hold, write_settlement
@@ -274,7 +276,8 @@ def settle_job(db: "Client", job_id: str, now: datetime) -> JobStatus | None:
 
     Called by the trigger, by whoever cancels and by the minute function, in any order and any number of times: the
     hold's state decides once, in the transaction that moves the money. The snapshot goes with it: an ended job is
-    rendered no more, and media is kept for jobs that have one.
+    rendered no more, and media is kept for jobs that have one. Videos of attempts that did not end the job are listed
+    for deletion.
     """
 
     def settle(transaction: "Transaction") -> JobStatus | None:
@@ -303,11 +306,20 @@ def settle_job(db: "Client", job_id: str, now: datetime) -> JobStatus | None:
             has_user=user is not None,
             now=now,
         )
+        write_media_deletion(transaction, db, f"{job_id}_videos", _unused_videos(job), owner_id=job.user_id, now=now)
         for activity in job_activities(job, now) if user else ():
             write_activity(transaction, db, job.user_id, job_id, activity)
         return job.status
 
     return transact(db, settle)
+
+
+def _unused_videos(job: VideoJob) -> list[str]:
+    """What the ended job's runners may have uploaded before they died or lost their lease: all but its own video."""
+    kept = job.video.object_name if job.video else None
+    # The job's end took the last fence, without a runner.
+    names = (video_object(job.user_id, job.job_id, fence) for fence in range(1, job.fence))
+    return [name for name in names if name != kept]
 
 
 def settle_and_log(db: "Client", job_id: str, now: datetime) -> bool:

@@ -212,10 +212,7 @@ def _left_of_account(documents: Documents, objects: Collection[str], user_id: st
 
 
 def _wrong_media(documents: Documents, objects: Collection[str], *, swept: bool) -> Iterator[str]:
-    """What is shown can be loaded. Of a swept bucket every object is named, and a cancelled job has left no video.
-
-    Not before: a runner that dies with a video in the bucket leaves it to the nightly sweep.
-    """
+    """What is shown can be loaded, and a cancelled job has left no video. Of a swept bucket every object is named."""
     for path, fields in documents.items():
         if path.split("/")[0] in {"characters", "scripts", "videoJobs"}:
             for name in _names(fields):
@@ -223,7 +220,7 @@ def _wrong_media(documents: Documents, objects: Collection[str], *, swept: bool)
                     yield f"{path}: names {name}, which is gone"
     for job_id, job in _within(documents, "videoJobs"):
         left = [name for name in objects if name.startswith(f"videos/{job['userId']}/{job_id}_")]
-        if swept and job["status"] == "cancelled" and left:
+        if job["status"] == "cancelled" and left:
             yield f"videoJobs/{job_id}: was cancelled, and left {left}"
     if swept:
         named = {name for fields in documents.values() for name in _names(fields)}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from activities.triggers import on_activity_created
+from contracts.media_paths import video_object
 from contracts.video_job import Step, StepName, VideoFile, VideoJob
 from gcp import clients
 from gpu_runner.jobs import Jobs
@@ -67,7 +68,8 @@ def test_one_video_costs_what_the_table_says(db: "Client", started_job: VideoJob
         claimed = jobs.claim(started_job.job_id)
         assert isinstance(claimed, VideoJob)
         jobs.read_snapshot(claimed)
-        video = VideoFile(object_name="videos/ann/v.mp4", duration_seconds=45.0, size_bytes=22_500_000)
+        name = video_object("ann", claimed.job_id, claimed.fence)
+        video = VideoFile(object_name=name, duration_seconds=45.0, size_bytes=22_500_000)
         jobs.complete(claimed, steps=STEPS, video=video, encoder="h264_nvenc", audio_objects={})
     bill.add("runner: lease, snapshot, completion, two reports")
     ended = stored(db, claimed)

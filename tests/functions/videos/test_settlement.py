@@ -74,6 +74,33 @@ def test_a_job_that_gave_no_video_costs_nothing(db: "Client", started_job: Video
     assert activities(db) == ["video_generation_failed", "video_generation_started"]
 
 
+@pytest.mark.parametrize(
+    ("status", "left_by"),
+    [(JobStatus.COMPLETED, [2, 3]), (JobStatus.FAILED, [1, 2, 3]), (JobStatus.CANCELLED, [1, 2, 3])],
+)
+def test_videos_of_attempts_that_did_not_end_the_job_are_listed_for_deletion(
+    db: "Client", started_job: VideoJob, status: JobStatus, left_by: list[int]
+) -> None:
+    end(db, started_job, status)
+    # Three runners had the lease, and the end took it from the last.
+    db.document("videoJobs", started_job.job_id).update({"fence": 4})
+
+    settle_job(db, started_job.job_id, NOW)
+
+    deletion = db.document("mediaDeletions", f"{started_job.job_id}_videos").get().to_dict() or {}
+    assert deletion["objectNames"] == [f"videos/ann/{started_job.job_id}_{fence}.mp4" for fence in left_by]
+    assert deletion["ownerId"] == "ann"
+
+
+def test_a_job_that_its_first_runner_completed_lists_nothing_for_deletion(db: "Client", started_job: VideoJob) -> None:
+    end(db, started_job, JobStatus.COMPLETED)
+    db.document("videoJobs", started_job.job_id).update({"fence": 2})
+
+    settle_job(db, started_job.job_id, NOW)
+
+    assert list(db.collection("mediaDeletions").stream()) == []
+
+
 def test_an_unfinished_job_is_not_settled(db: "Client", started_job: VideoJob) -> None:
     assert not settle_job(db, started_job.job_id, NOW)
     assert balance(db) == (20, 1)
