@@ -156,6 +156,7 @@ class Life:
         for event in self._events:
             deliver(event)
         count_log(self._db)
+        forget_listed_media(self._db)
 
     def ends(self, status: JobStatus) -> list[Event]:
         """The first job was taken up and ended so, by its runner or by its owner; what nobody was told of yet."""
@@ -213,6 +214,12 @@ def count_log(db: "Client") -> None:
     for entry in db.collection("users", USER, "activities").stream():
         if not (entry.to_dict() or {}).get("counted"):
             count_entry(entry.id)
+
+
+def forget_listed_media(db: "Client") -> None:
+    """What is listed for deletion has been removed: nothing here is in any bucket."""
+    for listed in db.collection("mediaDeletions").stream():
+        listed.reference.delete()
 
 
 def count_entry(entry_id: str) -> None:

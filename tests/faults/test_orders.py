@@ -16,7 +16,7 @@ import pytest
 from accounts.users import User
 from contracts.video_job import JobStatus
 from tests.faults.invariants import Documents, read_documents, unrest, unsound
-from tests.faults.life import SCRIPTS, USER, Life, count_entry, count_log, deliver
+from tests.faults.life import SCRIPTS, USER, Life, count_entry, count_log, deliver, forget_listed_media
 from tests.functions.conftest import make_user
 from tests.functions.videos.conftest import RenderQueue, background_video, render_queue, write_script
 from tokens.audit import audit_user
@@ -141,6 +141,7 @@ def test_all_orders_of_the_deliveries_of_a_job(
             if delivery not in order:
                 deliver_one[delivery]()
         count_log(db)
+        forget_listed_media(db)
         documents = read_documents(db)
         assert [f"{' '.join(order)}: {problem}" for problem in unsound(documents) + unrest(documents)] == []
         seen.update(what_became(documents))
