@@ -35,7 +35,7 @@ from tests.media import write_picture
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(0)]
 
-MINUTES = float(os.environ.get("SOAK_MINUTES", "30"))
+MINUTES = float(os.environ.get("SOAK_MINUTES") or 30)
 SEED = int(os.environ.get("SOAK_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 PEOPLE = 4
 # Leases, backoffs, the queue's longest wait and the minute function's patience, several times over.
