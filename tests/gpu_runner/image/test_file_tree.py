@@ -135,7 +135,9 @@ def test_the_runners_own_tests_pass_inside(image: Path, tmp_path: Path) -> None:
     (tmp_path / "tests" / "gpu_runner").mkdir(parents=True)
     for name in ["media.py", *(f"gpu_runner/{test.partition('::')[0]}" for test in TESTS)]:
         (tmp_path / "tests" / name).write_bytes((ROOT / "tests" / name).read_bytes())
-    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\ntimeout = 120\n")
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nfilterwarnings = error\ntimeout = 120\nmarkers =\n    attacks: what strangers try\n"
+    )
     argv = ["-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"]
     argv += ["-c", f"{tmp_path}/pytest.ini", *(f"{tmp_path}/tests/gpu_runner/{test}" for test in TESTS)]
 
