@@ -42,6 +42,7 @@ def around_the_end(calls: list[str]) -> list[Death]:
     return [Death(uploaded, "after"), Death(completes, "before"), Death(completes, "after")]
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.usefixtures("progress_at_steps")
 def test_a_render_that_dies_with_its_video_in_the_bucket(new_world: NewWorld, background: Path, tmp_path: Path) -> None:
     world = with_real_media(new_world(), background, tmp_path)

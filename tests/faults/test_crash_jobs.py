@@ -24,7 +24,7 @@ from tests.faults.scenes import (
 )
 from tests.faults.world import World
 
-pytestmark = pytest.mark.usefixtures("quick_renders")
+pytestmark = [pytest.mark.usefixtures("quick_renders"), pytest.mark.timeout(1200)]
 
 
 def became(*statuses: str, tokens: int) -> Act:

@@ -16,7 +16,7 @@ from tests.faults.scenes import completed, has, only_job, started
 from tests.faults.world import World
 from videos.retry import retry_job
 
-pytestmark = pytest.mark.usefixtures("quick_renders")
+pytestmark = [pytest.mark.usefixtures("quick_renders"), pytest.mark.timeout(1200)]
 
 _ORPHANS = (
     f"recordings/ann/{'9' * 32}.wav",

@@ -35,7 +35,7 @@ from tests.faults.scenes import (
 )
 from tests.faults.world import World
 
-pytestmark = pytest.mark.usefixtures("quick_renders")
+pytestmark = [pytest.mark.usefixtures("quick_renders"), pytest.mark.timeout(1200)]
 
 Scene = Callable[[World], object]
 
