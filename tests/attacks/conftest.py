@@ -17,6 +17,7 @@ from routes import ROUTES, route_of, siblings
 from tests.functions.characters.conftest import Forms, Send, forms, send
 from tests.functions.conftest import CallApi, MakeUser, call_api, make_user, product
 from tests.functions.test_access import things
+from tests.gpu_runner.test_server import services
 
 __all__ = [
     "Ask",
@@ -32,6 +33,7 @@ __all__ = [
     "make_user",
     "product",
     "send",
+    "services",
     "things",
 ]
 

@@ -6,7 +6,6 @@ import hmac
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import jwt
@@ -19,23 +18,16 @@ from google.cloud.firestore import Client
 from google.cloud.storage import Bucket
 
 from accounts.sessions import issue_session
-from contracts.environment import Environment
-from gpu_runner.background import Backgrounds
-from gpu_runner.health import RunnerHealth
-from gpu_runner.jobs import Jobs
-from gpu_runner.media_store import MediaStore
-from gpu_runner.reports import Reports
-from gpu_runner.server import Services, build_app, caller_verifier
-from gpu_runner.voice import F5Voice
+from gpu_runner.server import Services
 from local.addresses import PROJECT_ID, ROOT, TASKS_SERVICE_ACCOUNT
 from local.tasks_emulator.emulator import EmulatorSettings, TasksEmulator
 from local.tasks_emulator.identity import TokenSigner, load_signer
 from tests.functions.killed import everything
 from tests.gpu_runner.jobs_fixtures import write_job
+from tests.gpu_runner.test_server import RUNNER_URL, runner_of
 
 pytestmark = pytest.mark.attacks
 
-RUNNER_URL = "https://runner.example"
 ISSUER = "https://accounts.google.com"
 PATHS = ("/render", "/backgrounds")
 
@@ -91,24 +83,8 @@ def queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Queue]:
 
 
 @pytest.fixture
-def runner(db: Client, bucket: Bucket, tmp_path: Path, queue: Queue) -> FlaskClient:
-    health = RunnerHealth("http://127.0.0.1:9/", tmp_path, find_encoder=lambda: "libx264")
-    media = MediaStore(bucket)
-    services = Services(
-        jobs=Jobs(db),
-        backgrounds=Backgrounds(db, media, tmp_path),
-        reports=Reports(db, health.troubles),
-        health=health,
-        media=media,
-        voice=F5Voice("http://127.0.0.1:9/", voice_id="f5-tts"),
-        scratch_root=tmp_path,
-    )
-    variables = {
-        "RUNNER_URL": RUNNER_URL,
-        "TASKS_SERVICE_ACCOUNT": TASKS_SERVICE_ACCOUNT,
-        "OIDC_CERTS_URL": queue.certs_url,
-    }
-    return build_app(services, verify_caller=caller_verifier(Environment(PROJECT_ID, variables))).test_client()
+def runner(services: Services, queue: Queue) -> FlaskClient:
+    return runner_of(services, queue.certs_url)
 
 
 def minutes(number: int) -> int:
