@@ -2,10 +2,10 @@
 
     python -m local.storage_emulator --port 9023 --data-dir DIR --bucket NAME
 
-As it comes, it serves one connection at a time, so that a browser's idle connection stops everybody, and it writes its
-index of all objects in place, so that a kill at the wrong moment loses them all. And it knows neither HEAD nor the
-origins of web pages, both of which Cloud Storage knows, nor the console's folders, and has a stored object's type where
-an address names another.
+As it comes, it serves one connection at a time, so that a browser's idle connection stops everybody, it keeps what came
+of an upload that was cut short, and it writes its index of all objects in place, so that a kill at the wrong moment
+loses them all. And it knows neither HEAD nor the origins of web pages, both of which Cloud Storage knows, nor the
+console's folders, and has a stored object's type where an address names another.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from http.server import ThreadingHTTPServer
@@ -24,7 +25,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from gcp_storage_emulator.handlers.buckets import create_bucket
-from gcp_storage_emulator.server import RequestHandler
+from gcp_storage_emulator.server import RequestHandler, _read_raw_data
 from gcp_storage_emulator.storage import Storage
 from typing_extensions import override
 
@@ -42,6 +43,7 @@ class _OneAtATime(RequestHandler):  # type: ignore[misc]  # the package says not
     """
 
     lock = threading.Lock()
+    rfile: Any
     wfile: Any
 
     @override
@@ -69,40 +71,57 @@ class _OneAtATime(RequestHandler):  # type: ignore[misc]  # the package says not
 
     @override
     def do_GET(self) -> None:
-        # A browser that has enough of a video for now reads no further: nobody must wait for it, and least of all its
-        # own next request, for the part that the user went to.
-        connection, self.wfile = self.wfile, io.BytesIO()
+        self._handle(super().do_GET)
+
+    @override
+    def do_POST(self) -> None:
+        self._handle(super().do_POST)
+
+    @override
+    def do_PUT(self) -> None:
+        self._handle(super().do_PUT)
+
+    @override
+    def do_PATCH(self) -> None:
+        self._handle(super().do_PATCH)
+
+    @override
+    def do_DELETE(self) -> None:
+        self._handle(super().do_DELETE)
+
+    def _handle(self, handle: Callable[[], None]) -> None:
+        """One request, in turn: between memory and disk, so that nobody waits for another's connection.
+
+        An upload stalls with its sender, and a browser that has enough of a video for now reads no further.
+        """
+        connection = self.rfile, self.wfile
+        if not self._read_body():
+            self.close_connection = True
+            return
+        self.wfile = io.BytesIO()
         try:
             with self.lock:
-                super().do_GET()
+                handle()
             answer = self.wfile.getvalue()
         finally:
-            self.wfile = connection
+            self.rfile, self.wfile = connection
         if self.command == "HEAD":
             answer = answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
         # Browsers hang up in the middle of what they need no longer.
         with contextlib.suppress(ConnectionError):
             self.wfile.write(answer)
 
-    @override
-    def do_POST(self) -> None:
-        with self.lock:
-            super().do_POST()
-
-    @override
-    def do_PUT(self) -> None:
-        with self.lock:
-            super().do_PUT()
-
-    @override
-    def do_PATCH(self) -> None:
-        with self.lock:
-            super().do_PATCH()
-
-    @override
-    def do_DELETE(self) -> None:
-        with self.lock:
-            super().do_DELETE()
+    def _read_body(self) -> bool:
+        """The body is in memory, whole; False when its sender hung up, who has uploaded nothing."""
+        body = _read_raw_data(self)
+        if body is None:
+            return True
+        if len(body) < int(self.headers.get("Content-Length", 0)):
+            return False
+        del self.headers["Content-Length"], self.headers["Transfer-Encoding"]
+        self.headers["Content-Length"] = str(len(body))
+        self.rfile = io.BytesIO(body)
+        return True
 
 
 def open_storage(data_dir: Path, bucket: str) -> Storage:

@@ -99,3 +99,37 @@ def test_a_client_that_reads_no_further_keeps_nobody_waiting(tmp_path: Path) -> 
             part = requests.get(address, headers={"Range": "bytes=33554430-"}, timeout=20)
 
     assert (unread.status_code, part.status_code, part.content) == (200, 206, bytes(2))
+
+
+@contextmanager
+def half_upload(url: str, name: str) -> Iterator[None]:
+    """A client that has sent half of an object, and hangs up at the end."""
+    address = urlsplit(url)
+    head = f"POST /upload/storage/v1/b/{BUCKET}/o?uploadType=media&name={name} HTTP/1.1\r\nContent-Length: 10\r\n\r\n"
+    with socket.create_connection((address.hostname, address.port), timeout=20) as client:
+        client.sendall(head.encode() + b"01234")
+        time.sleep(0.2)  # it has arrived; were it not yet there, the tests would pass without a reason
+        yield
+        client.shutdown(socket.SHUT_WR)
+        client.recv(1)  # the server has seen it
+
+
+def test_a_stalled_upload_keeps_nobody_waiting(tmp_path: Path) -> None:
+    with serving(tmp_path) as (url, _), half_upload(url, "notes/stalled"):
+        upload(url, "notes/quick", b"quick")
+
+
+def test_an_upload_that_is_cut_short_leaves_no_object(tmp_path: Path) -> None:
+    with serving(tmp_path) as (url, _):
+        with half_upload(url, "notes/half"):
+            pass
+
+        assert requests.get(f"{url}/{BUCKET}/notes/half", timeout=20).status_code == 404
+
+
+def test_an_upload_of_unknown_length_arrives(tmp_path: Path) -> None:
+    with serving(tmp_path) as (url, _):
+        address = f"{url}/upload/storage/v1/b/{BUCKET}/o?uploadType=media&name=notes/long"
+        requests.post(address, data=iter([b"01", b"23"]), timeout=20).raise_for_status()
+
+        assert requests.get(f"{url}/{BUCKET}/notes/long", timeout=20).content == b"0123"
