@@ -120,7 +120,7 @@ def start_job(
         if user.tokens - user.held < price:
             raise InsufficientTokens(required=price, available=user.tokens - user.held)
         # Every unfinished job has its open hold. Two starts at once both change the user, so one of them counts again.
-        if count_open_holds(db, transaction, user_id, most=config.unfinished_jobs) >= config.unfinished_jobs:
+        if count_open_holds(db, user_id, most=config.unfinished_jobs) >= config.unfinished_jobs:
             message = f"At most {config.unfinished_jobs} of your videos are made at a time; wait until one is finished."
             raise RateLimited(message, retry_after_seconds=_UNFINISHED_RETRY_SECONDS)
         speakers = _speakers(db, transaction, script, user_id)

@@ -4,6 +4,7 @@ What is asserted is where it ends, and not how long that takes: Google's emulato
 many seconds, and gives up on some, who then try again as the platform or their client would.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -18,7 +19,7 @@ from accounts.users import User
 from characters.stars import set_star
 from characters.triggers import on_stars_written
 from contracts.video_job import LEASE, JobStatus, Step, StepName, VideoFile, VideoJob
-from gcp.errors import InsufficientTokens, JobEnded, Unavailable
+from gcp.errors import InsufficientTokens, JobEnded, RateLimited, Unavailable
 from gpu_runner.errors import LeaseLostError, TransientError
 from gpu_runner.jobs import Busy, Ended, Jobs
 from scripts.store import delete_script
@@ -203,6 +204,44 @@ def test_five_starts_with_one_token(
     assert [type(each) for each in answers if each is not started] == [InsufficientTokens] * 4
     assert [each.id for each in db.collection("videoJobs").stream()] == [started.job_id]
     assert amounts(db) == (1, 1)
+    assert_sound(db)
+
+
+def test_starts_against_the_limit_of_unfinished_videos(
+    product: pytest.MonkeyPatch, db: "Client", make_user: Callable[..., User], write_script: Callable[..., str]
+) -> None:
+    assert product
+    db.document("config", "effective").set({"unfinishedJobs": 2})
+    make_user("ann", tokens=TOKENS)
+    scripts = [write_script("ann", script_id=f"{number}" * 32) for number in range(4)]
+    start = partial(start_job, db, user_id="ann", background_video=None, now=NOW)
+
+    answers = at_once(*(partial(start, job_id=new_job_id(), script_id=each) for each in scripts))
+
+    assert Counter(type(each) for each in answers) == {VideoJob: 2, RateLimited: 2}
+    assert amounts(db) == (TOKENS, 2)
+    assert_sound(db)
+
+
+def test_users_who_start_at_once_do_not_keep_each_other_waiting(
+    product: pytest.MonkeyPatch, db: "Client", make_user: Callable[..., User], write_script: Callable[..., str]
+) -> None:
+    """One try is enough for each: nothing that one of them changes is looked through by another."""
+    assert product
+    users = [make_user(f"user{number}").id for number in range(20)]
+    scripts = [write_script(user_id, script_id=f"{number:032x}") for number, user_id in enumerate(users)]
+    for character_id in ("ada", "ben"):
+        db.document("characters", character_id).update({"isPublic": True})
+    line = Barrier(len(users))
+
+    def start(user_id: str, script_id: str) -> VideoJob:
+        line.wait(30)
+        return start_job(db, job_id=new_job_id(), user_id=user_id, script_id=script_id, background_video=None, now=NOW)
+
+    with ThreadPoolExecutor(len(users)) as pool:
+        jobs = list(pool.map(start, users, scripts))
+
+    assert [job.user_id for job in jobs] == users
     assert_sound(db)
 
 
