@@ -1,114 +1,36 @@
-"""The deployment's table of contents: every function that the Firebase CLI finds and deploys."""
+"""The deployment's table of contents: every function, by the module that has it.
 
-from accounts.account_endpoints import delete_me, get_my_data
-from accounts.deletion_trigger import finish_deletions, on_account_deletion_created
-from accounts.endpoints import get_me, login, refresh_token, signup
-from accounts.triggers import on_user_written, watch_identities
-from activities.endpoints import (
-    clear_my_activities,
-    get_my_activity_stats,
-    list_my_activities,
-    list_my_activities_combined,
-)
-from activities.triggers import on_activity_created
-from backgrounds.endpoints import list_backgrounds
-from backgrounds.triggers import on_background_deleted, on_background_finalized, on_background_written
-from characters.endpoints import (
-    create_character,
-    delete_character,
-    get_character,
-    list_characters,
-    list_characters_combined,
-    list_my_characters,
-    list_my_favorites,
-    star_character,
-    unstar_character,
-    update_character,
-)
-from characters.triggers import on_character_written, on_stars_written
-from config.triggers import on_config_written
-from feedback.endpoints import create_feedback
-from gcp.not_found import not_found
-from health.endpoints import get_health
-from media.endpoints import get_picture, get_recording, get_video
-from media.triggers import on_media_deletion_created, sweep_media
-from scripts.endpoints import (
-    delete_script,
-    generate_script,
-    get_audio_status,
-    get_script,
-    list_my_scripts,
-    update_script,
-)
-from scripts.triggers import on_script_written
-from tokens.triggers import audit_ledgers, on_adjustment_created, on_ledger_entry_created
-from videos.endpoints import (
-    cancel_video_job,
-    generate_video,
-    get_script_video_job,
-    get_video_job,
-    get_video_status,
-    list_my_video_jobs,
-)
-from videos.triggers import on_video_job_written, repair_video_jobs
+A process serves one function and imports the module of that one only, when functions-framework asks for it by name.
+"""
 
-__all__ = [
-    "audit_ledgers",
-    "cancel_video_job",
-    "clear_my_activities",
-    "create_character",
-    "create_feedback",
-    "delete_character",
-    "delete_me",
-    "delete_script",
-    "finish_deletions",
-    "generate_script",
-    "generate_video",
-    "get_audio_status",
-    "get_character",
-    "get_health",
-    "get_me",
-    "get_my_activity_stats",
-    "get_my_data",
-    "get_picture",
-    "get_recording",
-    "get_script",
-    "get_script_video_job",
-    "get_video",
-    "get_video_job",
-    "get_video_status",
-    "list_backgrounds",
-    "list_characters",
-    "list_characters_combined",
-    "list_my_activities",
-    "list_my_activities_combined",
-    "list_my_characters",
-    "list_my_favorites",
-    "list_my_scripts",
-    "list_my_video_jobs",
-    "login",
-    "not_found",
-    "on_account_deletion_created",
-    "on_activity_created",
-    "on_adjustment_created",
-    "on_background_deleted",
-    "on_background_finalized",
-    "on_background_written",
-    "on_character_written",
-    "on_config_written",
-    "on_ledger_entry_created",
-    "on_media_deletion_created",
-    "on_script_written",
-    "on_stars_written",
-    "on_user_written",
-    "on_video_job_written",
-    "refresh_token",
-    "repair_video_jobs",
-    "signup",
-    "star_character",
-    "sweep_media",
-    "unstar_character",
-    "update_character",
-    "update_script",
-    "watch_identities",
-]
+import importlib
+from typing import Any
+
+from routes import NOT_FOUND_FUNCTION, ROUTES
+
+# What Firestore, Cloud Storage and the clock call.
+_CALLED_BY_EVENTS = {
+    "accounts.deletion_trigger": ("finish_deletions", "on_account_deletion_created"),
+    "accounts.triggers": ("on_user_written", "watch_identities"),
+    "activities.triggers": ("on_activity_created",),
+    "backgrounds.triggers": ("on_background_deleted", "on_background_finalized", "on_background_written"),
+    "characters.triggers": ("on_character_written", "on_stars_written"),
+    "config.triggers": ("on_config_written",),
+    "media.triggers": ("on_media_deletion_created", "sweep_media"),
+    "scripts.triggers": ("on_script_written",),
+    "tokens.triggers": ("audit_ledgers", "on_adjustment_created", "on_ledger_entry_created"),
+    "videos.triggers": ("on_video_job_written", "repair_video_jobs"),
+}
+
+# The module of every function.
+FUNCTIONS = {
+    **{route.function: route.module for route in ROUTES},
+    NOT_FOUND_FUNCTION: "gcp.not_found",
+    **{name: module for module, names in _CALLED_BY_EVENTS.items() for name in names},
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in FUNCTIONS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(FUNCTIONS[name]), name)

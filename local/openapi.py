@@ -129,7 +129,7 @@ def _named(schema: dict[str, Any], answer: Any, schemas: dict[str, Any]) -> dict
 
 def _operation(route: Route, handler: Any, example: Example, responses: dict[str, Any]) -> dict[str, Any]:
     # A handler's first line is its method and path, who may call, and, after a colon, what is true afterwards.
-    first_line, _, rest = handler.call.__doc__.partition("\n")
+    first_line, _, rest = handler.__doc__.partition("\n")
     summary = first_line.partition(": ")[2]
     operation: dict[str, Any] = {
         "operationId": route.function,

@@ -1,4 +1,4 @@
-"""Writes what follows from the route table: Hosting's rewrites, the OpenAPI document and the API Gateway's.
+"""Writes what follows from the route table: Hosting's rewrites, the OpenAPI document, the API Gateway's, the manifest.
 
 Run by `make routes`. `expected_files` is what a test compares the tree with.
 """
@@ -14,11 +14,13 @@ sys.path.insert(0, str(ROOT / "functions"))
 
 from gcp.deployment import REGION
 from local.gateway import gateway_document
+from local.manifest import manifest
 from local.openapi import VARIABLE, openapi_document
 from routes import NOT_FOUND_FUNCTION, ROUTES
 
 FIREBASE_JSON = ROOT / "firebase.json"
 OPENAPI_JSON = ROOT / "docs/site/api/openapi.json"
+FUNCTIONS_YAML = ROOT / "functions/functions.yaml"
 GATEWAY_JSON = ROOT / "terraform/api_gateway.json"
 
 
@@ -29,6 +31,7 @@ def expected_files() -> Mapping[Path, str]:
     return {
         FIREBASE_JSON: json.dumps(firebase, indent=2) + "\n",
         OPENAPI_JSON: json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n",
+        FUNCTIONS_YAML: manifest(),
         GATEWAY_JSON: json.dumps(gateway_document(), indent=2) + "\n",
     }
 

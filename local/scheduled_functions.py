@@ -24,33 +24,20 @@ from pathlib import Path
 from types import FrameType
 from zoneinfo import ZoneInfo
 
+import yaml
 from croniter import croniter
 
 from local.addresses import HOST, ROOT, Ports
 
-_DISCOVERY = """
-import json, sys
-from firebase_functions.private import serving
-found = []
-for function in serving.get_functions().values():
-    endpoint = function.__firebase_endpoint__
-    trigger = endpoint.scheduleTrigger
-    if trigger is not None:
-        zone = trigger.get("timeZone")
-        found.append({
-            "name": endpoint.entryPoint,
-            "schedule": trigger["schedule"],
-            "zone": zone if isinstance(zone, str) else "UTC",
-            "timeout_seconds": endpoint.timeoutSeconds if isinstance(endpoint.timeoutSeconds, int) else 60,
-        })
-json.dump(found, sys.stdout)
-"""
+# Whether the functions can be imported shows now and with the reason, and not whenever they are due.
+_IMPORT = "import sys, main; [getattr(main, name) for name in sys.argv[1:]]"
 _RELOAD_CHECK_SECONDS = 2.0
+MANIFEST = "functions.yaml"
 NOT_LOADED = "scheduled_functions_not_loaded"
 
 
 class DiscoveryError(Exception):
-    """main.py could not be loaded, or a schedule is not one that Cloud Scheduler and this module both know."""
+    """The functions could not be imported, or a schedule is not one that Cloud Scheduler and this module both know."""
 
 
 @dataclass(frozen=True)
@@ -70,20 +57,29 @@ class Schedule:
 
 
 def discover(functions_dir: Path) -> list[Schedule]:
-    """The scheduled functions of main.py, in the order of their names. Raises DiscoveryError."""
-    if not (functions_dir / "main.py").exists():
-        raise DiscoveryError(f"{functions_dir / 'main.py'} does not exist")
-    python = functions_dir / "venv" / "bin" / "python"
-    answer = subprocess.run(
-        [str(python), "-c", _DISCOVERY], cwd=functions_dir, capture_output=True, text=True, check=False, timeout=120
-    )
-    if answer.returncode != 0:
-        raise DiscoveryError(answer.stderr.strip() or f"exit status {answer.returncode}")
-    # What main.py prints at import comes before the manifest.
-    found = [Schedule(**entry) for entry in json.loads(answer.stdout.splitlines()[-1])]
+    """The scheduled functions of the manifest, in the order of their names. Raises DiscoveryError."""
+    try:
+        manifest = yaml.safe_load((functions_dir / MANIFEST).read_text())
+    except FileNotFoundError as error:
+        raise DiscoveryError(f"{functions_dir / MANIFEST} does not exist") from error
+    found = [
+        Schedule(
+            endpoint["entryPoint"],
+            endpoint["scheduleTrigger"]["schedule"],
+            endpoint["scheduleTrigger"].get("timeZone") or "UTC",
+            endpoint.get("timeoutSeconds") or 60,
+        )
+        for endpoint in manifest["endpoints"].values()
+        if "scheduleTrigger" in endpoint
+    ]
     for schedule in found:
         if not croniter.is_valid(schedule.schedule):
             raise DiscoveryError(f"{schedule.name}: {schedule.schedule!r} is not in unix-cron form")
+    python = functions_dir / "venv" / "bin" / "python"
+    argv = [str(python), "-c", _IMPORT, *(schedule.name for schedule in found)]
+    answer = subprocess.run(argv, cwd=functions_dir, capture_output=True, text=True, check=False, timeout=120)
+    if answer.returncode != 0:
+        raise DiscoveryError(answer.stderr.strip() or f"exit status {answer.returncode}")
     return sorted(found, key=lambda schedule: schedule.name)
 
 
@@ -93,7 +89,7 @@ def newest_source(functions_dir: Path) -> float:
     for folder, names, files in os.walk(functions_dir):
         names[:] = [name for name in names if name not in {"venv", "__pycache__"} and not name.startswith(".")]
         for name in files:
-            if name.endswith(".py"):
+            if name.endswith((".py", ".yaml")):
                 with contextlib.suppress(FileNotFoundError):
                     newest = max(newest, (Path(folder) / name).stat().st_mtime)
     return newest

@@ -1,9 +1,14 @@
-"""Where the functions run, as whom, and who may call those that answer HTTP.
+"""What a function's decorator notes about its deployment: where it runs, as whom, how large, and what calls it.
 
-Nothing is read at import: the manifest gets expressions, which the Firebase CLI resolves when it deploys.
+Plain values, of which `local.manifest` makes the manifest that the Firebase CLI reads (functions.yaml), with
+firebase-functions' own decorators. A function that serves needs none of that, and importing the package for it took
+longer than all else before its first answer (bench/cold_start).
 """
 
-from firebase_functions import params
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
 # Offers the L4 GPUs of the runner, and Hosting can rewrite to it, so that everything stands in one region.
 REGION = "us-east4"
@@ -11,16 +16,38 @@ REGION = "us-east4"
 # come back. Cloud Run's own default is 100.
 MAX_INSTANCES = 20
 
-# Hosting calls functions as anybody does; API Gateway calls them with its own service account's ID token, and nobody
-# else can. FRONT_DOOR stands in functions/.env and .env.PROJECT; a word that is neither door leaves the functions
-# private.
-INVOKER = str(params.StringParam("FRONT_DOOR").equals("hosting").then("public", "gateway@"))
+
+class CalledBy(StrEnum):
+    """What calls a function."""
+
+    HTTPS = "https"
+    DOCUMENT_CREATED = "document created"
+    DOCUMENT_WRITTEN = "document written"
+    OBJECT_FINALIZED = "object finalized"
+    OBJECT_DELETED = "object deleted"
+    SCHEDULE = "schedule"
 
 
-def service_account(name: str) -> str:
-    """The address of a service account of the project that is deployed to.
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """One function's options; `subject` is the pattern of the documents' path, or the schedule in unix-cron form."""
 
-    In full: of `name@` alone the CLI (15.34) makes no address where it lets the account read secrets, nor where it lets
-    a schedule call as it.
-    """
-    return f"{name}@{params.PROJECT_ID}.iam.gserviceaccount.com"
+    called_by: CalledBy
+    subject: str = ""
+    # The service account's name within the project that is deployed to.
+    account: str
+    memory_mib: int
+    # More than one request at a time needs a whole CPU (Cloud Run's rule); without, a function gets a share by its
+    # memory.
+    has_whole_cpu: bool = True
+    concurrency: int
+    timeout_seconds: int
+    secrets: tuple[str, ...] = ()
+
+
+def note(function: Callable[..., Any], handler: Callable[..., Any], deployment: Deployment) -> Any:
+    """The function, under the handler's name and with what is to be known of it to deploy it and to call it."""
+    noted: Any = function
+    noted.__name__, noted.__doc__ = handler.__name__, handler.__doc__
+    noted.handler, noted.deployment = handler, deployment
+    return noted

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from firebase_functions import https_fn
-from firebase_functions.options import MemoryOption
 from flask import Request, Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -21,14 +19,14 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from contracts import log
 from contracts.environment import ConfigurationError
 from gcp.cors import cors_headers, preflight_headers
-from gcp.deployment import INVOKER, MAX_INSTANCES, REGION, service_account
+from gcp.deployment import CalledBy, Deployment, note
 from gcp.errors import ApiError, BodyTooLarge, MethodNotAllowed, NotFound, Unavailable, ValidationFailed
 from gcp.form import read_form
 from gcp.front_door import original_headers, original_path
 from gcp.models import Form, NoBody, QueryParameter, WithHeaders
 from gcp.settings import settings
 from gcp.validation import validation_details
-from routes import NOT_FOUND_FUNCTION, Access, Memory, Route, route_of, siblings
+from routes import NOT_FOUND_FUNCTION, Access, Route, route_of, siblings
 
 if TYPE_CHECKING:
     from accounts.users import User
@@ -41,8 +39,6 @@ MAX_FORM_BYTES = 30 * 1024 * 1024  # the platform's own limit is 32 MiB for the 
 
 # Of answers that are the same for everybody who sends no token. The signatures in them live for a day at least.
 _PUBLIC = "public, max-age=60, s-maxage=60"
-
-_MEMORY = {Memory.SMALL: MemoryOption.MB_256, Memory.MEDIUM: MemoryOption.MB_512, Memory.LARGE: MemoryOption.GB_1}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +63,7 @@ class Call(Generic[BodyModel]):
         return self.user
 
 
-class Handler(Protocol):
+class Operation(Protocol):
     """What `handle` needs to know of a decorated function, its siblings' included."""
 
     body: type[BaseModel]
@@ -75,7 +71,7 @@ class Handler(Protocol):
     query: Sequence[QueryParameter]
     refuses: Sequence[type[ApiError]]
     idempotent: bool
-    call: Callable[[Call[Any]], Answers]
+    handler: Callable[[Call[Any]], Answers]
 
 
 def endpoint(
@@ -99,33 +95,25 @@ def endpoint(
         def function(request: Request) -> Response:
             return handle(request, route)
 
-        function.__name__ = handler.__name__
-        function.__doc__ = handler.__doc__
-        deployed = https_fn.on_request(**_deployment_options(route))(function)
-        described = cast("Any", deployed)
-        described.body, described.answer, described.call = body, answer, handler
+        described = cast("Any", note(function, handler, _deployment(route)))
+        described.body, described.answer = body, answer
         described.query, described.refuses, described.idempotent = query, refuses, idempotent
-        return deployed
+        return function
 
     return decorate
 
 
-def _deployment_options(route: Route) -> dict[str, Any]:
-    """The function's own options; the one that Hosting calls for its path gets the union of its siblings'."""
+def _deployment(route: Route) -> Deployment:
+    """The function's own; the one that Hosting calls for its path gets the union of its siblings'."""
     served = siblings(route) if siblings(route)[0] == route else (route,)
-    concurrency = min(each.concurrency for each in served)
-    return {
-        "region": REGION,
-        "memory": _MEMORY[max((each.memory for each in served), key=lambda memory: int(memory.value))],
-        # More than one request at a time needs a whole CPU (Cloud Run's rule).
-        "cpu": 1,
-        "concurrency": concurrency,
-        "max_instances": MAX_INSTANCES,
-        "timeout_sec": max(each.timeout_seconds for each in served),
-        "secrets": sorted({secret for each in served for secret in each.secrets}),
-        "service_account": service_account(f"api-{route.entity}"),
-        "invoker": INVOKER,
-    }
+    return Deployment(
+        called_by=CalledBy.HTTPS,
+        account=f"api-{route.entity}",
+        memory_mib=max(int(each.memory) for each in served),
+        concurrency=min(each.concurrency for each in served),
+        timeout_seconds=max(each.timeout_seconds for each in served),
+        secrets=tuple(sorted({secret for each in served for secret in each.secrets})),
+    )
 
 
 def handle(request: Request, named: Route | None) -> Response:
@@ -195,13 +183,13 @@ def _dispatch(request: Request, named: Route | None, request_id: str, fields: di
         raise MethodNotAllowed(f"{request.method} is not served here; allowed: {allowed}.", headers={"Allow": allowed})
     fields["operation"] = route.function
     # The sibling's module is the named function's own or of the same entity; imported now, not at cold start.
-    handler = cast("Handler", getattr(importlib.import_module(route.module), route.function))
+    operation = cast("Operation", getattr(importlib.import_module(route.module), route.function))
     headers = original_headers(request)
     user, signed_in_at = _authenticate(headers, route)
     if user:
         fields["user_id"] = user.id
-    body, files = _parse(request, handler.body)
-    answer = handler.call(
+    body, files = _parse(request, operation.body)
+    answer = operation.handler(
         Call(
             body=body,
             path=path,
@@ -219,7 +207,7 @@ def _dispatch(request: Request, named: Route | None, request_id: str, fields: di
     content, answered = answer if isinstance(answer, WithHeaders) else (answer, {})
     if route.access is Access.OPTIONAL_USER and "authorization" not in headers:
         answered = {"Cache-Control": _PUBLIC, **answered}
-    body_bytes = TypeAdapter(handler.answer).dump_json(content, by_alias=True)
+    body_bytes = TypeAdapter(operation.answer).dump_json(content, by_alias=True)
     return Response(body_bytes, status=200, content_type="application/json", headers=dict(answered))
 
 

@@ -7,15 +7,16 @@ derive from the cause, and an exception means "deliver again": triggers are depl
 import functools
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
-
-from cloudevents.http import CloudEvent
-from firebase_functions import firestore_fn, params, scheduler_fn, storage_fn
-from firebase_functions.options import MemoryOption
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from contracts import log
-from gcp.deployment import MAX_INSTANCES, REGION, service_account
+from gcp.deployment import CalledBy, Deployment, note
 from gcp.settings import settings
+
+if TYPE_CHECKING:
+    from cloudevents.http import CloudEvent
+    from firebase_functions import firestore_fn, storage_fn
+    from flask import Request, Response
 
 Fields = dict[str, Any]
 CreatedHandler = Callable[[Mapping[str, str], Fields], None]
@@ -26,28 +27,18 @@ WrittenAtHandler = Callable[[Mapping[str, str], Fields | None, Fields | None, da
 _NIGHT_TIMEOUT_SECONDS = 1800
 NIGHT_WORK = timedelta(minutes=25)
 
-_OPTIONS: dict[str, Any] = {
-    "region": REGION,
-    "memory": MemoryOption.MB_256,
-    "cpu": 1,
-    "concurrency": 16,
-    "max_instances": MAX_INSTANCES,
-    "timeout_sec": 60,
-    "service_account": service_account("triggers"),
-}
-
 
 def trigger_created(document: str) -> Callable[[CreatedHandler], Any]:
     """The handler is called with the path's variables and the fields of each document that was created."""
 
     def decorate(handler: CreatedHandler) -> Any:
-        def function(event: firestore_fn.Event[Any]) -> None:
+        def function(event: "firestore_fn.Event[Any]") -> None:
             fields = event.data.to_dict() if event.data else None
             log.info("trigger_called", function=handler.__name__, event_id=event.id)
             if fields is not None:
                 handler(event.params, fields)
 
-        return _deployed(firestore_fn.on_document_created, document, handler, function)
+        return _document_trigger(CalledBy.DOCUMENT_CREATED, document, handler, function)
 
     return decorate
 
@@ -56,11 +47,11 @@ def trigger_written(document: str) -> Callable[[WrittenHandler], Any]:
     """The handler is called with the path's variables and the fields before and after each write; None: no document."""
 
     def decorate(handler: WrittenHandler) -> Any:
-        def function(event: firestore_fn.Event[Any]) -> None:
+        def function(event: "firestore_fn.Event[Any]") -> None:
             before, after = event.data.before, event.data.after
             handler(event.params, before.to_dict() if before else None, after.to_dict() if after else None)
 
-        return _deployed(firestore_fn.on_document_written, document, handler, function)
+        return _document_trigger(CalledBy.DOCUMENT_WRITTEN, document, handler, function)
 
     return decorate
 
@@ -69,14 +60,43 @@ def trigger_written_at(document: str) -> Callable[[WrittenAtHandler], Any]:
     """As trigger_written, and the handler is told when the write was committed: a deletion leaves that nowhere else."""
 
     def decorate(handler: WrittenAtHandler) -> Any:
-        def function(event: firestore_fn.Event[Any]) -> None:
+        def function(event: "firestore_fn.Event[Any]") -> None:
             before, after = event.data.before, event.data.after
             fields = before.to_dict() if before else None, after.to_dict() if after else None
             handler(event.params, *fields, commit_moment(event.time))
 
-        return _deployed(firestore_fn.on_document_written, document, handler, function)
+        return _document_trigger(CalledBy.DOCUMENT_WRITTEN, document, handler, function)
 
     return decorate
+
+
+def _document_trigger(
+    called_by: CalledBy, document: str, handler: Callable[..., None], function: Callable[..., None]
+) -> Any:
+    @functools.cache
+    def read_event() -> Any:
+        # Deferred: the package and Firestore's client, when an event is there.
+        from firebase_functions import firestore_fn
+
+        is_creation = called_by is CalledBy.DOCUMENT_CREATED
+        decorator = firestore_fn.on_document_created if is_creation else firestore_fn.on_document_written
+        return decorator(document=document)(function)
+
+    def deployed(event: "CloudEvent") -> None:
+        read_event()(event)
+
+    return note(deployed, handler, _event_deployment(called_by, document))
+
+
+def _event_deployment(called_by: CalledBy, subject: str = "") -> Deployment:
+    return Deployment(
+        called_by=called_by,
+        subject=subject,
+        account="triggers",
+        memory_mib=256,
+        concurrency=16,
+        timeout_seconds=60,
+    )
 
 
 def commit_moment(told: datetime) -> datetime:
@@ -102,15 +122,15 @@ ObjectHandler = Callable[[StoredObject], None]
 
 def trigger_object_finalized(handler: ObjectHandler) -> Any:
     """The handler is called with every object whose content is there, new or in the place of an older one."""
-    return _object_trigger(storage_fn.on_object_finalized, handler)
+    return _object_trigger(CalledBy.OBJECT_FINALIZED, handler)
 
 
 def trigger_object_deleted(handler: ObjectHandler) -> Any:
     """The handler is called with every object whose content is gone; also when a newer one took its place."""
-    return _object_trigger(storage_fn.on_object_deleted, handler)
+    return _object_trigger(CalledBy.OBJECT_DELETED, handler)
 
 
-def _object_trigger(decorator: Callable[..., Any], handler: ObjectHandler) -> Any:
+def _object_trigger(called_by: CalledBy, handler: ObjectHandler) -> Any:
     def function(event: Any) -> None:
         found: storage_fn.StorageObjectData = event.data
         if found.bucket != settings().require("MEDIA_BUCKET"):
@@ -120,23 +140,23 @@ def _object_trigger(decorator: Callable[..., Any], handler: ObjectHandler) -> An
         created_at = datetime.fromisoformat(found.time_created) if found.time_created else event.time
         handler(StoredObject(found.name, int(found.generation), int(found.size), created_at))
 
-    function.__name__ = handler.__name__
-    function.__doc__ = handler.__doc__
-    # The Firebase project's own bucket, which the CLI fills in when it deploys: nothing is read at import.
-    read_event = decorator(bucket=params.STORAGE_BUCKET, **_OPTIONS)(function)
+    @functools.cache
+    def read_event() -> Any:
+        # Deferred: the package, when an event is there.
+        from firebase_functions import storage_fn
 
-    @functools.wraps(read_event)
-    def deployed(event: CloudEvent) -> None:
+        is_deletion = called_by is CalledBy.OBJECT_DELETED
+        decorator = storage_fn.on_object_deleted if is_deletion else storage_fn.on_object_finalized
+        return decorator(bucket=settings().require("MEDIA_BUCKET"))(function)
+
+    def deployed(event: "CloudEvent") -> None:
         # firebase-functions 0.6.0 reads a storage event's time with a fraction of one to six digits only, and Cloud
         # Storage leaves out zeros: one event in a thousand would fail as often as it is delivered.
         moment = datetime.fromisoformat(event["time"])
         event["time"] = moment.strftime("%Y-%m-%dT%H:%M:%S.%f%z")
-        read_event(event)
+        read_event()(event)
 
-    trigger: Any = deployed
-    trigger.__firebase_endpoint__.eventTrigger["retry"] = True  # as in _deployed
-    trigger.handler = handler
-    return trigger
+    return note(deployed, handler, _event_deployment(called_by))
 
 
 def every_minute(handler: Callable[[], None]) -> Any:
@@ -155,25 +175,28 @@ def every_night(*, hour: int, minute: int) -> Callable[[Callable[[], None]], Any
 
 
 def _scheduled(schedule: str, handler: Callable[[], None], *, timeout_seconds: int = 300) -> Any:
-    def function(_event: scheduler_fn.ScheduledEvent) -> None:
-        handler()
+    @functools.cache
+    def read_request() -> Any:
+        # Deferred: the package, when it is time.
+        from firebase_functions import scheduler_fn
 
-    function.__name__ = handler.__name__
-    function.__doc__ = handler.__doc__
+        def function(_event: scheduler_fn.ScheduledEvent) -> None:
+            handler()
+
+        return scheduler_fn.on_schedule(schedule=schedule)(function)
+
+    def deployed(request: "Request") -> "Response":
+        answer: Response = read_request()(request)
+        return answer
+
     # A third of a CPU: one run at a time, which waits more than it works (docs/costs.md).
-    options = _OPTIONS | {"concurrency": 1, "cpu": "gcf_gen1", "memory": MemoryOption.MB_512}
-    options["timeout_sec"] = timeout_seconds
-    return scheduler_fn.on_schedule(schedule=schedule, **options)(function)
-
-
-def _deployed(
-    decorator: Callable[..., Any], document: str, handler: Callable[..., None], function: Callable[..., None]
-) -> Any:
-    function.__name__ = handler.__name__
-    function.__doc__ = handler.__doc__
-    deployed = decorator(document=document, **_OPTIONS)(function)
-    # firebase-functions 0.6.0 has no retry option for Firestore triggers and writes retry=False into the manifest;
-    # without retries an event whose handler failed is dropped. The manifest is what the Firebase CLI deploys.
-    deployed.__firebase_endpoint__.eventTrigger["retry"] = True
-    deployed.handler = handler
-    return deployed
+    deployment = Deployment(
+        called_by=CalledBy.SCHEDULE,
+        subject=schedule,
+        account="triggers",
+        memory_mib=512,
+        has_whole_cpu=False,
+        concurrency=1,
+        timeout_seconds=timeout_seconds,
+    )
+    return note(deployed, handler, deployment)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from google.cloud.tasks_v2 import Task
 
 import main
+from gcp.deployment import CalledBy
 from gpu_runner.server import build_app
 from tests.faults.crashes import Process
 from tests.faults.world import Event, World
@@ -70,16 +71,14 @@ def listeners() -> tuple[Listener, ...]:
 
 
 def _listeners() -> Iterator[Listener]:
-    for name in main.__all__:
+    for name in sorted(main.FUNCTIONS):
         function = getattr(main, name)
-        trigger = getattr(getattr(function, "__firebase_endpoint__", None), "eventTrigger", None)
-        if trigger and "firestore" in trigger["eventType"]:
-            filters = {**trigger.get("eventFilters", {}), **trigger.get("eventFilterPathPatterns", {})}
-            handler = function.handler
+        called_by, handler = function.deployment.called_by, function.handler
+        if called_by in {CalledBy.DOCUMENT_CREATED, CalledBy.DOCUMENT_WRITTEN}:
             yield Listener(
                 name,
-                tuple(filters["document"].split("/")),
-                trigger["eventType"].endswith("created"),
+                tuple(function.deployment.subject.split("/")),
+                called_by is CalledBy.DOCUMENT_CREATED,
                 handler.__code__.co_argcount == 4,
                 handler,
             )

@@ -121,13 +121,7 @@ def test_an_object_survives_the_kill_of_the_storage(cloud: LocalCloud) -> None:
 def test_every_secret_that_a_function_declares_has_a_local_value(cloud: LocalCloud) -> None:
     import main
 
-    endpoints = [getattr(function, "__firebase_endpoint__", None) for function in vars(main).values()]
-    declared = {
-        secret["key"]
-        for endpoint in endpoints
-        if endpoint is not None
-        for secret in endpoint.secretEnvironmentVariables or []
-    }
+    declared = {secret for name in main.FUNCTIONS for secret in getattr(main, name).deployment.secrets}
 
     assert declared
     assert declared <= set(cloud.env)

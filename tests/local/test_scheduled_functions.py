@@ -18,17 +18,26 @@ from local.addresses import HOST, ROOT
 from local.processes import CLOUD_MARK, end_processes, marked_processes
 from local.scheduled_functions import DiscoveryError, Schedule, discover, newest_source
 
+MANIFEST = """
+endpoints:
+  not_scheduled:
+    entryPoint: not_scheduled
+    httpsTrigger: {}
+  repair:
+    entryPoint: repair
+    scheduleTrigger:
+      schedule: "*/5 * * * *"
+      timeZone: Europe/Berlin
+    timeoutSeconds: 90
+"""
 MAIN = """
-from firebase_functions import https_fn, scheduler_fn
-
-@https_fn.on_request()
 def not_scheduled(request):
     return "never"
 
-@scheduler_fn.on_schedule(schedule="*/5 * * * *", timezone=scheduler_fn.Timezone("Europe/Berlin"), timeout_sec=90)
-def repair(event):
+def repair(request):
     with open("runs.txt", "a") as runs:
         runs.write("WORD\\n")
+    return "done"
 """
 
 
@@ -46,6 +55,7 @@ def eventually(claim: Callable[[], bool], *, seconds: float = 30) -> bool:
 def functions_dir(tmp_path: Path) -> Path:
     """A deployment with one scheduled function among others, in the functions' own environment."""
     (tmp_path / "venv").symlink_to(ROOT / "functions" / "venv")
+    (tmp_path / "functions.yaml").write_text(MANIFEST)
     (tmp_path / "main.py").write_text(MAIN)
     return tmp_path
 
@@ -96,7 +106,7 @@ def test_a_source_that_cannot_be_loaded_is_reported_with_its_error(functions_dir
 
 
 def test_a_schedule_in_words_is_refused(functions_dir: Path) -> None:
-    (functions_dir / "main.py").write_text(MAIN.replace("*/5 * * * *", "every 5 minutes"))
+    (functions_dir / "functions.yaml").write_text(MANIFEST.replace("*/5 * * * *", "every 5 minutes"))
 
     with pytest.raises(DiscoveryError, match="'every 5 minutes' is not in unix-cron form"):
         discover(functions_dir)

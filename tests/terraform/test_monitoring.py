@@ -33,7 +33,7 @@ def quoted(text: str) -> list[str]:
 
 
 API_FUNCTIONS = sorted({route.function for route in ROUTES} | {NOT_FOUND_FUNCTION})
-EVENT_FUNCTIONS = sorted(set(main.__all__) - set(API_FUNCTIONS))
+EVENT_FUNCTIONS = sorted(set(main.FUNCTIONS) - set(API_FUNCTIONS))
 
 
 @pytest.mark.parametrize("function", [*API_FUNCTIONS, *EVENT_FUNCTIONS])
