@@ -16,7 +16,7 @@ from google.cloud.firestore import Client
 # As the deployment has it; what follows imports from there.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "functions"))
 
-from contracts.video_job import VideoJob
+from contracts.video_job import JobStatus, VideoJob
 from gcp.errors import ApiError, Unauthenticated
 from local.operating import OperatingError, firestore_outages, open_firestore
 from tokens.balance import tokens_text
@@ -51,6 +51,11 @@ def retry(db: Client, job_id: str, now: datetime) -> list[str]:
         raise NotRetriedError(f"Not tried again: the user of job {job_id} has no account any more.") from error
     except ApiError as error:
         raise NotRetriedError(f"Not tried again: {error.message}") from error
+    if job.created_at != now and job.status in {JobStatus.FAILED, JobStatus.CANCELLED}:
+        raise NotRetriedError(
+            f"Not tried again: an earlier try made job {job.job_id} of it, which is {job.status}, and a letter has one "
+            f"try. If that job was given up as well, name it: make retry JOB={job.job_id}"
+        )
     return [
         f"Job {job_id} is made again as {job.job_id}",
         f"  status   {_status(job, now)}",

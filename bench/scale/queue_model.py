@@ -67,7 +67,7 @@ class Instance:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of every job and instance. Waits are from the button to the first try, files to the last one's end."""
+    """What became of every job and instance. Waits are from the button to the first try, files to the end."""
 
     wait_seconds: list[float]
     file_seconds: list[float]
@@ -99,7 +99,7 @@ class _Cloud:
         self.placed: deque[int] = deque()  # jobs that were sent and have no instance yet
         self.idle: deque[Instance] = deque()  # in the order in which they became so
         self.under_way = self.up = self.starting = 0
-        self.rate_allows_at = 0.0
+        self.rate_allows_at = float("-inf")
         self.looks_at: float | None = None
         # Of the same moment, what was added first happens first; sorted, so that it is a heap.
         self.events: list[tuple[float, int, Callable[[float], None]]] = [

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from contracts import log
-from gcp.trigger import Fields, every_minute, trigger_written
+from gcp.document_event import Fields
+from gcp.trigger import every_minute, trigger_written
 
 
 @trigger_written("users/{userId}")

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from gcp.trigger import Fields, trigger_created
+from gcp.document_event import Fields
+from gcp.trigger import trigger_created
 
 
 @trigger_created("users/{userId}/activities/{activityId}")

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from contracts.background import MAX_SIZE_BYTES, file_name, is_allowed_name, library_objects
+from gcp.document_event import Fields
 from gcp.trigger import (
-    Fields,
     StoredObject,
     trigger_object_deleted,
     trigger_object_finalized,

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from contracts import log
-from gcp.trigger import Fields, trigger_written_at
+from gcp.document_event import Fields
+from gcp.trigger import trigger_written_at
 
 
 @trigger_written_at("characters/{characterId}")

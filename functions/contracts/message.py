@@ -10,7 +10,9 @@ class Message(BaseModel):
     Unknown fields are ignored on reading, so that a newer peer's message is understood.
     """
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, defer_build=True
+    )
 
     def to_document(self) -> dict[str, object]:
         """The camelCase fields with Firestore's own types; datetimes stay datetimes."""

@@ -21,7 +21,13 @@ class Body(BaseModel):
     """A JSON body: known fields are strict, unknown ones are ignored, because newer clients send them."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=False, extra="ignore", strict=True, allow_inf_nan=False, frozen=True
+        alias_generator=to_camel,
+        populate_by_name=False,
+        extra="ignore",
+        strict=True,
+        allow_inf_nan=False,
+        frozen=True,
+        defer_build=True,
     )
 
 
@@ -42,7 +48,12 @@ class Form(BaseModel):
     files: ClassVar[Mapping[str, FileField]] = {}
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=False, extra="ignore", allow_inf_nan=False, frozen=True
+        alias_generator=to_camel,
+        populate_by_name=False,
+        extra="ignore",
+        allow_inf_nan=False,
+        frozen=True,
+        defer_build=True,
     )
 
 
@@ -76,4 +87,4 @@ class WithHeaders(NamedTuple):
 class Answer(BaseModel):
     """A JSON answer, camelCase on the wire."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, defer_build=True)

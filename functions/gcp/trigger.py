@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from contracts import log
 from gcp.deployment import CalledBy, Deployment, note
+from gcp.document_event import DocumentEvent, Fields, read_document_event
 from gcp.settings import settings
 
 if TYPE_CHECKING:
     from cloudevents.http import CloudEvent
-    from firebase_functions import firestore_fn, storage_fn
-    from flask import Request, Response
+    from flask import Request
 
-Fields = dict[str, Any]
 CreatedHandler = Callable[[Mapping[str, str], Fields], None]
 WrittenHandler = Callable[[Mapping[str, str], Fields | None, Fields | None], None]
 WrittenAtHandler = Callable[[Mapping[str, str], Fields | None, Fields | None, datetime], None]
@@ -32,13 +31,12 @@ def trigger_created(document: str) -> Callable[[CreatedHandler], Any]:
     """The handler is called with the path's variables and the fields of each document that was created."""
 
     def decorate(handler: CreatedHandler) -> Any:
-        def function(event: "firestore_fn.Event[Any]") -> None:
-            fields = event.data.to_dict() if event.data else None
+        def call(event: DocumentEvent) -> None:
             log.info("trigger_called", function=handler.__name__, event_id=event.id)
-            if fields is not None:
-                handler(event.params, fields)
+            if event.after is not None:
+                handler(event.params, event.after)
 
-        return _document_trigger(CalledBy.DOCUMENT_CREATED, document, handler, function)
+        return _document_trigger(CalledBy.DOCUMENT_CREATED, document, handler, call)
 
     return decorate
 
@@ -47,11 +45,10 @@ def trigger_written(document: str) -> Callable[[WrittenHandler], Any]:
     """The handler is called with the path's variables and the fields before and after each write; None: no document."""
 
     def decorate(handler: WrittenHandler) -> Any:
-        def function(event: "firestore_fn.Event[Any]") -> None:
-            before, after = event.data.before, event.data.after
-            handler(event.params, before.to_dict() if before else None, after.to_dict() if after else None)
+        def call(event: DocumentEvent) -> None:
+            handler(event.params, event.before, event.after)
 
-        return _document_trigger(CalledBy.DOCUMENT_WRITTEN, document, handler, function)
+        return _document_trigger(CalledBy.DOCUMENT_WRITTEN, document, handler, call)
 
     return decorate
 
@@ -60,32 +57,30 @@ def trigger_written_at(document: str) -> Callable[[WrittenAtHandler], Any]:
     """As trigger_written, and the handler is told when the write was committed: a deletion leaves that nowhere else."""
 
     def decorate(handler: WrittenAtHandler) -> Any:
-        def function(event: "firestore_fn.Event[Any]") -> None:
-            before, after = event.data.before, event.data.after
-            fields = before.to_dict() if before else None, after.to_dict() if after else None
-            handler(event.params, *fields, commit_moment(event.time))
+        def call(event: DocumentEvent) -> None:
+            handler(event.params, event.before, event.after, commit_moment(event.time))
 
-        return _document_trigger(CalledBy.DOCUMENT_WRITTEN, document, handler, function)
+        return _document_trigger(CalledBy.DOCUMENT_WRITTEN, document, handler, call)
 
     return decorate
 
 
+def commit_moment(told: datetime) -> datetime:
+    """When the write was committed. Google's emulator tells the whole second only, of which the end is taken.
+
+    Otherwise a deletion would be older than the creation in the same second, and a log that was cleared in it would
+    hide what happened after the clearing.
+    """
+    return told if told.microsecond else told + timedelta(seconds=1, microseconds=-1)
+
+
 def _document_trigger(
-    called_by: CalledBy, document: str, handler: Callable[..., None], function: Callable[..., None]
+    called_by: CalledBy, document: str, handler: Callable[..., None], call: Callable[[DocumentEvent], None]
 ) -> Any:
-    @functools.cache
-    def read_event() -> Any:
-        # Deferred: the package and Firestore's client, when an event is there.
-        from firebase_functions import firestore_fn
+    def function(event: "CloudEvent") -> None:
+        call(read_document_event(event, document))
 
-        is_creation = called_by is CalledBy.DOCUMENT_CREATED
-        decorator = firestore_fn.on_document_created if is_creation else firestore_fn.on_document_written
-        return decorator(document=document)(function)
-
-    def deployed(event: "CloudEvent") -> None:
-        read_event()(event)
-
-    return note(deployed, handler, _event_deployment(called_by, document))
+    return note(function, handler, _event_deployment(called_by, document))
 
 
 def _event_deployment(called_by: CalledBy, subject: str = "") -> Deployment:
@@ -97,15 +92,6 @@ def _event_deployment(called_by: CalledBy, subject: str = "") -> Deployment:
         concurrency=16,
         timeout_seconds=60,
     )
-
-
-def commit_moment(told: datetime) -> datetime:
-    """When the write was committed. Google's emulator tells the whole second only, of which the end is taken.
-
-    Otherwise a deletion would be older than the creation in the same second, and a log that was cleared in it would
-    hide what happened after the clearing.
-    """
-    return told if told.microsecond else told + timedelta(seconds=1, microseconds=-1)
 
 
 class StoredObject(NamedTuple):
@@ -131,36 +117,20 @@ def trigger_object_deleted(handler: ObjectHandler) -> Any:
 
 
 def _object_trigger(called_by: CalledBy, handler: ObjectHandler) -> Any:
-    def function(event: Any) -> None:
-        found: storage_fn.StorageObjectData = event.data
-        if found.bucket != settings().require("MEDIA_BUCKET"):
-            log.warning("foreign_bucket", function=handler.__name__, event_id=event.id)
+    def function(event: "CloudEvent") -> None:
+        found = event.data
+        if found["bucket"] != settings().require("MEDIA_BUCKET"):
+            log.warning("foreign_bucket", function=handler.__name__, event_id=event["id"])
             return
-        log.info("trigger_called", function=handler.__name__, event_id=event.id)
-        created_at = datetime.fromisoformat(found.time_created) if found.time_created else event.time
-        handler(StoredObject(found.name, int(found.generation), int(found.size), created_at))
+        log.info("trigger_called", function=handler.__name__, event_id=event["id"])
+        created_at = datetime.fromisoformat(found.get("timeCreated") or event["time"])
+        handler(StoredObject(found["name"], int(found["generation"]), int(found["size"]), created_at))
 
-    @functools.cache
-    def read_event() -> Any:
-        # Deferred: the package, when an event is there.
-        from firebase_functions import storage_fn
-
-        is_deletion = called_by is CalledBy.OBJECT_DELETED
-        decorator = storage_fn.on_object_deleted if is_deletion else storage_fn.on_object_finalized
-        return decorator(bucket=settings().require("MEDIA_BUCKET"))(function)
-
-    def deployed(event: "CloudEvent") -> None:
-        # firebase-functions 0.6.0 reads a storage event's time with a fraction of one to six digits only, and Cloud
-        # Storage leaves out zeros: one event in a thousand would fail as often as it is delivered.
-        moment = datetime.fromisoformat(event["time"])
-        event["time"] = moment.strftime("%Y-%m-%dT%H:%M:%S.%f%z")
-        read_event()(event)
-
-    return note(deployed, handler, _event_deployment(called_by))
+    return note(function, handler, _event_deployment(called_by))
 
 
 def every_minute(handler: Callable[[], None]) -> Any:
-    """The handler is called about once a minute, possibly twice at once; what it raises is logged by the platform."""
+    """The handler is called about once a minute, possibly twice at once; what it raises is logged."""
     return _scheduled("* * * * *", handler)
 
 
@@ -175,19 +145,13 @@ def every_night(*, hour: int, minute: int) -> Callable[[Callable[[], None]], Any
 
 
 def _scheduled(schedule: str, handler: Callable[[], None], *, timeout_seconds: int = 300) -> Any:
-    @functools.cache
-    def read_request() -> Any:
-        # Deferred: the package, when it is time.
-        from firebase_functions import scheduler_fn
-
-        def function(_event: scheduler_fn.ScheduledEvent) -> None:
+    def function(_request: "Request") -> tuple[str, int]:
+        try:
             handler()
-
-        return scheduler_fn.on_schedule(schedule=schedule)(function)
-
-    def deployed(request: "Request") -> "Response":
-        answer: Response = read_request()(request)
-        return answer
+        except Exception as error:  # noqa: BLE001 (the outermost handler: Cloud Scheduler counts it as failed)
+            log.error("schedule_failed", function=handler.__name__, error=type(error).__name__, at=log.frames_of(error))
+            return "failed", 500
+        return "done", 200
 
     # A third of a CPU: one run at a time, which waits more than it works (docs/costs.md).
     deployment = Deployment(
@@ -199,4 +163,4 @@ def _scheduled(schedule: str, handler: Callable[[], None], *, timeout_seconds: i
         concurrency=1,
         timeout_seconds=timeout_seconds,
     )
-    return note(deployed, handler, deployment)
+    return note(function, handler, deployment)

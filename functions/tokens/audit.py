@@ -14,6 +14,7 @@ from accounts.users import USER_ID
 from contracts import log
 from tokens.audit_records import read_records
 from tokens.audit_rules import Disagreement, Kind, Repair, check_user
+from tokens.orphaned_hold import release_orphaned_hold
 from tokens.reconciliation import reconcile_user
 from videos.jobs import settle_and_log
 
@@ -26,6 +27,13 @@ COLLECTIONS = ("users", "videoJobs", "holds")
 PAGE = 100
 # A repair may show what it hid: a hold that is settled, a balance that can be put right now.
 _ROUNDS = 3
+
+
+REPAIRS: dict[str, Callable[["Client", str, datetime], object]] = {
+    "reconcile_user": reconcile_user,
+    "settle_job": settle_and_log,
+    "release_hold": release_orphaned_hold,
+}
 
 
 class Finding(NamedTuple):
@@ -95,9 +103,7 @@ def _check(db: "Client", user_id: str, now: datetime, *, repair: bool) -> _Check
 def _carry_out(db: "Client", repair: Repair, now: datetime) -> None:
     """As the trigger does it, whose event was lost: state decides, so it is safe beside the trigger itself."""
     try:
-        outcome: object = (
-            reconcile_user(db, repair.of, now) if repair.by == "reconcile_user" else settle_and_log(db, repair.of, now)
-        )
+        outcome = REPAIRS[repair.by](db, repair.of, now)
         log.info("ledger_repaired", by=repair.by, of=repair.of, outcome=outcome)
     except Exception as error:  # noqa: BLE001 (the outermost handler of one repair; what is left is told as such)
         log.error(
@@ -121,7 +127,7 @@ def _audit_page(db: "Client", place: Place, clock: Clock, *, repair: bool) -> Au
         damaged = [
             Finding("", Disagreement(kind, (f"{place.collection}/{each}",)), is_repaired=False)
             for each, owner in owners.items()
-            if owner not in known
+            if not (isinstance(owner, str) and owner in known)
         ]
         user_ids = _without_document(db, sorted(known))
     audited = _audit_users(db, user_ids, clock, repair=repair)

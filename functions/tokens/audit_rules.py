@@ -4,6 +4,7 @@ Pure rules over the user's documents as of one moment (tokens.audit_records). A 
 whose repair is certain says which. What every kind means and what to do is in docs/operations.md.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from accounts.users import User
 from contracts.video_job import JobStatus, VideoJob
 from tokens.balance import is_whole_number
 from tokens.ledger import Hold, LedgerEntry
+from tokens.orphaned_hold import is_orphaned
 
 Fields = Mapping[str, Any]
 Model = TypeVar("Model", bound=BaseModel)
@@ -51,9 +53,9 @@ class Kind(StrEnum):
 
 
 class Repair(NamedTuple):
-    """What certainly puts a disagreement right: tokens.reconciliation of a user, or settling an ended job."""
+    """What certainly puts a disagreement right: of a user, of an ended job, or of the hold of a job that is gone."""
 
-    by: Literal["reconcile_user", "settle_job"]
+    by: Literal["reconcile_user", "settle_job", "release_hold"]
     of: str
 
 
@@ -198,10 +200,12 @@ def _check_job(records: Records, parsed: _Parsed, job_id: str, now: datetime) ->
             yield Disagreement(Kind.ENTRY_WITHOUT_HOLD, (*in_ledger, *others))
         return
     if job is None or not is_own_job:
-        # With an account its jobs go; the ledger and the settled holds stay.
+        # With an account its jobs go; the ledger and the settled holds stay. What cost nothing may lack its job anyway.
         is_gone = records.user is None or bool(records.user.get("deletedAt"))
-        if job is not None or hold.state == "held" or not is_gone:
-            yield Disagreement(Kind.HOLD_WITHOUT_JOB, (_hold(job_id), *((_job(job_id),) if job else ())))
+        if job is not None or hold.state == "held" or (hold.state == "captured" and not is_gone):
+            is_certain = job_id not in records.jobs and is_orphaned(hold, now) and _is_as_its_entries(hold, entries)
+            repair = Repair("release_hold", job_id) if is_certain else None
+            yield Disagreement(Kind.HOLD_WITHOUT_JOB, (_hold(job_id), *((_job(job_id),) if job else ())), repair)
             return
     found = [
         *_check_entries(records, hold, job, entries),
@@ -270,9 +274,10 @@ def _of_kind(entries: Mapping[str, LedgerEntry], kind: str) -> dict[str, LedgerE
 
 
 def _sum(records: Records, field: str) -> int:
-    """As Firestore adds up: what is no number counts as nothing."""
+    """As Firestore adds up, where what is no number counts as nothing; and neither does what is not finite."""
     amounts = (fields.get(field) for fields in records.entries.values())
-    return int(sum(each for each in amounts if isinstance(each, int | float) and not isinstance(each, bool)))
+    numbers = (each for each in amounts if isinstance(each, int | float) and not isinstance(each, bool))
+    return int(sum(each for each in numbers if math.isfinite(each)))
 
 
 def _is(stored: object, value: int) -> bool:

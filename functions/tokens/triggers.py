@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from contracts import log
-from gcp.trigger import NIGHT_WORK, Fields, every_night, trigger_created
+from gcp.document_event import Fields
+from gcp.trigger import NIGHT_WORK, every_night, trigger_created
 
 
 @trigger_created("users/{userId}/adjustments/{adjustmentId}")

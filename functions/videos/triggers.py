@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 from contracts import log
 from contracts.video_job import VideoJob
-from gcp.trigger import Fields, every_minute, trigger_written
+from gcp.document_event import Fields
+from gcp.trigger import every_minute, trigger_written
 
 
 @trigger_written("videoJobs/{jobId}")
@@ -13,9 +14,14 @@ def on_video_job_written(params: Mapping[str, str], before: Fields | None, after
     """The job's activities are in the log, and when it ended, its hold is captured or released, once.
 
     What was to be deleted and waited for the job is removed then.
-    Acts on what is stored, not on the event: a write that changed no status (progress, a heartbeat) is passed over.
+    Acts on what is stored, not on the event: a write that changed no status (progress, a heartbeat) is passed over,
+    unless an admin has moved the deadline into the past.
     """
-    if after is None or (before is not None and before.get("status") == after.get("status")):
+    if after is None:
+        return
+    if before is not None and before.get("status") == after.get("status"):
+        if before.get("deadlineAt") != after.get("deadlineAt"):
+            _end_if_overdue(params["jobId"], after, datetime.now(UTC))
         return
     # Deferred: most events are progress and end above.
     from pydantic import ValidationError
@@ -41,6 +47,18 @@ def on_video_job_written(params: Mapping[str, str], before: Fields | None, after
             remove_media(db, media_bucket(), deletion_id, now)
     else:
         record_activity(db, job.user_id, job.job_id, started_activity(job))
+
+
+def _end_if_overdue(job_id: str, fields: Fields, now: datetime) -> None:
+    """A job that has not ended is failed at once where its deadline has passed, not when the minute function looks."""
+    deadline = fields.get("deadlineAt")
+    if not isinstance(deadline, datetime) or now < deadline:
+        return
+    # Deferred: most events are progress and end above.
+    from gcp.clients import firestore
+    from videos.jobs import fail_overdue_job
+
+    fail_overdue_job(firestore(), job_id, now)
 
 
 @every_minute

@@ -116,7 +116,7 @@ def deliver_task(world: World, task: Task, process: Process | None = None) -> in
 def run_scheduled(world: World, name: str, process: Process | None = None) -> None:
     """The scheduled function of that name runs once."""
     with world.functions(process):
-        getattr(main, name).__wrapped__(None)
+        getattr(main, name).handler()
 
 
 def settle_down(world: World) -> None:

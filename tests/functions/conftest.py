@@ -13,7 +13,7 @@ from cloudevents.http import CloudEvent
 from flask import Request, Response
 from google.cloud.firestore_v1._helpers import encode_dict
 from google.cloud.firestore_v1.types import Document
-from google.events.cloud.firestore import Document as EventDocument  # type: ignore[import-untyped]  # has none
+from google.events.cloud.firestore import Document as EventDocument
 from google.events.cloud.firestore import DocumentEventData
 from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
@@ -136,8 +136,7 @@ def deliver_created(db: "Client", product: pytest.MonkeyPatch) -> Iterator[Deliv
         event_id: str = "event1",
     ) -> None:
         created_as = db.document(path).get().to_dict() or {} if fields is None else fields
-        created = DocumentEventData(value=_event_document(path, created_as))
-        trigger(_firestore_event(db, "created", path, created, event_id))
+        trigger(document_event(path, None, created_as, happened="created", project=db.project, event_id=event_id))
 
     yield deliver
     _forget_apps()
@@ -159,11 +158,7 @@ def deliver_written(db: "Client", product: pytest.MonkeyPatch) -> Iterator[Deliv
         after: Mapping[str, Any] | None,
         event_id: str = "event1",
     ) -> None:
-        written = DocumentEventData(
-            old_value=_event_document(path, before) if before is not None else None,
-            value=_event_document(path, after) if after is not None else None,
-        )
-        trigger(_firestore_event(db, "written", path, written, event_id))
+        trigger(document_event(path, before, after, happened="written", project=db.project, event_id=event_id))
 
     yield deliver
     _forget_apps()
@@ -174,16 +169,30 @@ def _event_document(path: str, fields: Mapping[str, Any]) -> EventDocument:
     return EventDocument.deserialize(Document.serialize(document))
 
 
-def _firestore_event(db: "Client", happened: str, path: str, data: DocumentEventData, event_id: str) -> CloudEvent:
+def document_event(
+    path: str,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+    *,
+    happened: str,
+    project: str = "demo-project",
+    event_id: str = "event1",
+    time: str = "2026-01-02T03:04:05.678901Z",
+) -> CloudEvent:
+    """The event of a document that was `created` or `written`, as Eventarc delivers it."""
+    data = DocumentEventData(
+        old_value=_event_document(path, before) if before is not None else None,
+        value=_event_document(path, after) if after is not None else None,
+    )
     attributes = {
         "id": event_id,
         "type": f"google.cloud.firestore.document.v1.{happened}",
-        "source": f"//firestore.googleapis.com/projects/{db.project}/databases/(default)",
+        "source": f"//firestore.googleapis.com/projects/{project}/databases/(default)",
         "subject": f"documents/{path}",
-        "time": "2026-01-02T03:04:05.678901Z",
+        "time": time,
         "datacontenttype": "application/protobuf",
         "location": "us-east4",
-        "project": db.project,
+        "project": project,
         "namespace": "(default)",
         "database": "(default)",
         "document": path,
@@ -192,6 +201,6 @@ def _firestore_event(db: "Client", happened: str, path: str, data: DocumentEvent
 
 
 def _forget_apps() -> None:
-    """firebase-functions makes the default app at the first event, and we make ours; they keep this test's project."""
+    """We make one at its first use, which keeps this test's project."""
     for app in list(firebase_admin._apps.values()):
         firebase_admin.delete_app(app)

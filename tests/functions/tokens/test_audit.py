@@ -349,6 +349,40 @@ def test_of_a_deleted_account_an_open_hold_without_a_job_is_found(books: Books) 
     assert books.audit(repair=True) == [(Kind.HOLD_WITHOUT_JOB, (HOLD,), False)]
 
 
+@pytest.mark.parametrize("is_deleted", [False, True], ids=["of a user", "of a deleted account"])
+def test_the_hold_of_a_job_that_is_gone_is_given_back_when_no_job_lives_longer(
+    books: Books, *, is_deleted: bool
+) -> None:
+    books.job(JobStatus.QUEUED)
+    books.delete(VIDEO_JOB)
+    if is_deleted:
+        books.update(USER, deletedAt=datetime.now(UTC), name="", email="")
+    made_at = books.db.document(HOLD).get().get("createdAt")
+
+    books.update(HOLD, createdAt=made_at - DEADLINE + timedelta(minutes=5))
+    too_early = books.audit(repair=True, later=timedelta(0))
+    books.update(HOLD, createdAt=made_at - DEADLINE - timedelta(days=1))
+
+    assert too_early == [(Kind.HOLD_WITHOUT_JOB, (HOLD,), False)]
+    assert books.audit(repair=True) == [(Kind.HOLD_WITHOUT_JOB, (HOLD,), True)]
+    assert books.audit() == []
+    assert books.amounts == (20, 20, 0)
+
+
+def test_an_old_hold_without_a_job_that_its_entries_contradict_is_left_to_a_person(books: Books) -> None:
+    books.job(JobStatus.COMPLETED)
+    books.delete(VIDEO_JOB)
+    books.update(HOLD, state="held", createdAt=datetime.now(UTC) - DEADLINE - timedelta(days=1))
+
+    assert (Kind.HOLD_WITHOUT_JOB, (HOLD,), False) in books.audit(repair=True)
+
+
+def test_an_entry_of_no_finite_number_is_named(books: Books) -> None:
+    books.copy("users/ann/ledger/initial_grant", "users/ann/ledger/odd", tokens=float("nan"))
+
+    assert (Kind.MALFORMED_ENTRY, ("users/ann/ledger/odd",), False) in books.audit()
+
+
 @pytest.mark.parametrize("event", ["start", "settle", "start and settle"])
 def test_a_user_who_changes_between_two_reads_gives_no_false_alarm(
     books: Books, monkeypatch: pytest.MonkeyPatch, event: str
@@ -401,8 +435,10 @@ def test_all_users_are_audited_and_the_jobs_and_holds_of_nobody(
     books.job(JobStatus.COMPLETED)
     books.copy(VIDEO_JOB, f"videoJobs/{'3' * 32}", jobId="3" * 32, userId="nobody")
     books.copy(VIDEO_JOB, f"videoJobs/{'4' * 32}", jobId="4" * 32, userId=5)
+    books.copy(VIDEO_JOB, f"videoJobs/{'5' * 32}", jobId="5" * 32, userId=["ann"])
     books.copy(HOLD, f"holds/{'6' * 32}", jobId="6" * 32, userId="noone", state="held")
     books.copy(HOLD, f"holds/{'7' * 32}", jobId="7" * 32, userId=None, state="held")
+    books.copy(HOLD, f"holds/{'8' * 32}", jobId="8" * 32, userId={"id": "ann"}, state="held")
 
     pages = list(audit_pages(db, Place(), lambda: datetime.now(UTC) + FINISHED, repair=False))
 
@@ -415,8 +451,10 @@ def test_all_users_are_audited_and_the_jobs_and_holds_of_nobody(
         (Kind.HELD_IS_NOT_THE_SUM, "users/user229", "user229"),
         (Kind.JOB_WITHOUT_HOLD, f"videoJobs/{'3' * 32}", "nobody"),
         (Kind.MALFORMED_JOB, f"videoJobs/{'4' * 32}", ""),
+        (Kind.MALFORMED_JOB, f"videoJobs/{'5' * 32}", ""),
         (Kind.HOLD_WITHOUT_JOB, f"holds/{'6' * 32}", "noone"),
         (Kind.MALFORMED_HOLD, f"holds/{'7' * 32}", ""),
+        (Kind.MALFORMED_HOLD, f"holds/{'8' * 32}", ""),
     }
     assert sum(page.users for page in pages) == 232
     assert [page.next.collection if page.next else None for page in pages] == [

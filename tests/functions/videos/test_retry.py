@@ -17,7 +17,7 @@ from gpu_runner.jobs import Jobs
 from local.retry import NotRetriedError, retry
 from tests.functions.gcp.commits import killed_at_commit, unheard_commit
 from tests.functions.videos.conftest import NOW, RenderQueue
-from videos.jobs import fail_overdue_job, find_job, new_job_id, settle_job, start_job
+from videos.jobs import cancel_job, fail_overdue_job, find_job, new_job_id, settle_job, start_job
 from videos.minute import repair_due_jobs
 from videos.retry import find_dead_letter, retry_job
 
@@ -213,6 +213,17 @@ def test_the_operator_reads_what_there_is_now(db: "Client", started_job: VideoJo
         "  user     ann, who has 20 tokens, 1 of them held",
     ]
     assert again[1] == "  status   queued (started by an earlier try)"
+
+
+def test_a_retry_whose_job_has_ended_without_a_video_says_that_nothing_is_made(
+    db: "Client", started_job: VideoJob
+) -> None:
+    give_up(db, started_job)
+    retry(db, started_job.job_id, LATER)
+    cancel_job(db, retried_job_id(started_job.job_id), LATER)
+
+    with pytest.raises(NotRetriedError, match="which is cancelled"):
+        retry(db, started_job.job_id, LATER + timedelta(minutes=1))
 
 
 def test_a_start_whose_commit_was_not_heard_of_gives_the_job_that_it_made(

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -123,6 +123,24 @@ def test_a_write_that_changes_no_status_does_nothing(db: "Client", started_job: 
     deliver(started_job, started_job.model_copy(update={"overall_progress": 50.0}))
 
     assert activities(db) == []
+
+
+@pytest.mark.parametrize(
+    ("moved_by", "status"),
+    [(timedelta(minutes=-1), JobStatus.FAILED), (timedelta(hours=1), JobStatus.QUEUED)],
+    ids=["into the past", "within the time to come"],
+)
+def test_a_deadline_that_an_admin_moved_into_the_past_ends_the_job_at_once(
+    db: "Client", started_job: VideoJob, moved_by: timedelta, status: JobStatus
+) -> None:
+    moved = started_job.model_copy(update={"deadline_at": datetime.now(UTC) + moved_by})
+    db.document("videoJobs", started_job.job_id).update({"deadlineAt": moved.deadline_at})
+
+    deliver(started_job, moved)
+
+    stored = find_job(db, started_job.job_id)
+    assert stored
+    assert stored.status is status
 
 
 @pytest.mark.parametrize("status", ENDS)
