@@ -69,7 +69,7 @@ ROUTES = (
     Route(
         method="POST",
         path="/api/signup",
-        module="accounts.sign_in_endpoints",
+        module="accounts.endpoints",
         function="signup",
         access=Access.ANYONE,
         memory=Memory.MEDIUM,
@@ -78,7 +78,7 @@ ROUTES = (
     Route(
         method="POST",
         path="/api/login",
-        module="accounts.sign_in_endpoints",
+        module="accounts.endpoints",
         function="login",
         access=Access.ANYONE,
         memory=Memory.MEDIUM,

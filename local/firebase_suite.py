@@ -3,17 +3,26 @@
 import json
 import re
 import signal
+import subprocess
+import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from local.addresses import HOST, PROJECT_ID, Ports
+from local.addresses import HOST, PROJECT_ID, ROOT, Ports
 from local.environment import Site, write_private
 from local.parts import Check, CloudError, Part
 from local.processes import http_answers
 from local.toolchain import FIRESTORE_MAIN_CLASS, cached_firestore_jar, find_java, find_node, sdk_firestore_jar
 
+# As the deployment has it; what follows imports from there.
+sys.path.insert(0, str(ROOT / "functions"))
+
+from routes import ROUTES, siblings
+
 _LOCAL_CONFIG = "firebase.local.json"
+# The suite imports a function when it is called for the first time, and the reason why it cannot is in the log then.
+_IMPORT = "import main; [getattr(main, name) for name in main.FUNCTIONS]"
 _SECRETS_FILE = ".secret.local"
 # A name that begins with FIREBASE_ makes the CLI refuse the whole file, without a word.
 SECRET_NAMES = ("ADDRESS_HASH_KEY", "JWT_SECRET", "OPENAI_API_KEY", "WEB_API_KEY")
@@ -27,12 +36,18 @@ def firebase_tools(root: Path) -> Path:
 def suite_part(site: Site) -> Part:
     """The suite, set up to be started: its configuration and the functions' secrets are written.
 
-    Raises CloudError when something that `make setup` brings is missing.
+    Raises CloudError when something that `make setup` brings is missing, or the functions cannot be imported.
     """
     ports = site.ports
     node, java = find_node(site.root / ".venv"), find_java(site.root / ".venv")
     if node is None or java is None or not firebase_tools(site.root).exists():
         raise CloudError("Node, Java or the Firebase CLI is missing: run `make setup` first.")
+    python = site.root / "functions" / "venv" / "bin" / "python"
+    imported = subprocess.run(
+        [python, "-c", _IMPORT], cwd=site.root / "functions", capture_output=True, text=True, check=False
+    )
+    if imported.returncode:
+        raise CloudError(f"The functions cannot be imported:\n{imported.stderr.strip()}")
     config = write_local_config(site.root, ports)
     write_function_secrets(site.root / "functions", site.product)
     state = site.state_dir / "firebase"
@@ -78,17 +93,19 @@ def suite_part(site: Site) -> Part:
 
 
 def functions_answer(ports: Ports) -> bool:
-    """Whether a function answers through Hosting.
+    """Whether all functions answer through Hosting, and Firestore's events reach theirs.
 
-    "All emulators ready" comes before the functions are loaded, and until then Hosting answers 404 in plain text. A
-    path that is no operation reaches the function `not_found`, whose answer is a JSON object.
+    "All emulators ready" comes before the functions are loaded, which the suite does one after the other in the order
+    of their names. Until its turn has come, a function answers 404 in plain text; then, with a JSON object.
     """
-    return http_answers(ports.url("hosting") + "/api/no-such-operation", accept=_is_json_object, timeout_seconds=60)
+    last = max((siblings(route)[0] for route in ROUTES), key=lambda route: route.function)
+    path = re.sub(r"{\w+}", "none", last.path)
+    return http_answers(ports.url("hosting") + path, accept=_is_json_object, timeout_seconds=60)
 
 
-def _is_json_object(status: int, body: bytes) -> bool:
+def _is_json_object(_status: int, body: bytes) -> bool:
     try:
-        return status == 404 and isinstance(json.loads(body), dict)
+        return isinstance(json.loads(body), dict)
     except ValueError:
         return False
 

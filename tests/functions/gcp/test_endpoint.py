@@ -79,7 +79,7 @@ def test_an_unknown_path_of_the_api_is_not_found_in_the_same_shape(product: pyte
 
 def test_a_path_that_is_not_the_functions_own_is_not_found(product: pytest.MonkeyPatch) -> None:
     assert product
-    login = importlib.import_module("accounts.sign_in_endpoints").login
+    login = importlib.import_module("accounts.endpoints").login
 
     response = login(Request(EnvironBuilder(path="/api/elsewhere", method="POST").get_environ()))
 
