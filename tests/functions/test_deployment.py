@@ -18,7 +18,8 @@ before = set(sys.modules)
 import main
 importlib.import_module(sys.argv[1])
 names = {name.partition(".")[0] for name in set(sys.modules) - before}
-ours = {name for name in names if (getattr(sys.modules[name], "__file__", "") or "").startswith(sys.argv[2])}
+places = {name: getattr(sys.modules[name], "__file__", None) or "" for name in names}
+ours = {name for name, place in places.items() if place.startswith(sys.argv[2]) and "site-packages" not in place}
 print(*sorted(names - set(sys.stdlib_module_names) - ours))
 """
 
