@@ -3,14 +3,13 @@
 A process serves one function and imports the module of that one only, when functions-framework asks for it by name.
 """
 
-import gc
 import importlib
 from typing import Any
 
+from gcp.garbage import expect_imports
 from routes import NOT_FOUND_FUNCTION, ROUTES
 
-# Python's 700 looks for garbage a hundred times while modules are imported, which leave none.
-gc.set_threshold(50_000)
+expect_imports()
 
 # What Firestore, Cloud Storage and the clock call.
 _CALLED_BY_EVENTS = {
@@ -37,4 +36,8 @@ FUNCTIONS = {
 def __getattr__(name: str) -> Any:
     if name not in FUNCTIONS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(FUNCTIONS[name]), name)
+    try:
+        return getattr(importlib.import_module(FUNCTIONS[name]), name)
+    except AttributeError as error:
+        # functions-framework would take it for a function that does not exist, and not tell why.
+        raise ImportError(f"{FUNCTIONS[name]} cannot be imported") from error

@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import subprocess
 import sys
 import zipfile
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from local.addresses import HOST, PROJECT_ID, ROOT, Ports
 from local.environment import Site, write_private
+from local.imports import import_problem
 from local.parts import Check, CloudError, Part
 from local.processes import http_answers
 from local.toolchain import FIRESTORE_MAIN_CLASS, cached_firestore_jar, find_java, find_node, sdk_firestore_jar
@@ -18,11 +18,10 @@ from local.toolchain import FIRESTORE_MAIN_CLASS, cached_firestore_jar, find_jav
 # As the deployment has it; what follows imports from there.
 sys.path.insert(0, str(ROOT / "functions"))
 
+import main
 from routes import ROUTES, siblings
 
 _LOCAL_CONFIG = "firebase.local.json"
-# The suite imports a function when it is called for the first time, and the reason why it cannot is in the log then.
-_IMPORT = "import main; [getattr(main, name) for name in main.FUNCTIONS]"
 _SECRETS_FILE = ".secret.local"
 # A name that begins with FIREBASE_ makes the CLI refuse the whole file, without a word.
 SECRET_NAMES = ("ADDRESS_HASH_KEY", "JWT_SECRET", "OPENAI_API_KEY", "WEB_API_KEY")
@@ -42,19 +41,13 @@ def suite_part(site: Site) -> Part:
     node, java = find_node(site.root / ".venv"), find_java(site.root / ".venv")
     if node is None or java is None or not firebase_tools(site.root).exists():
         raise CloudError("Node, Java or the Firebase CLI is missing: run `make setup` first.")
-    python = site.root / "functions" / "venv" / "bin" / "python"
-    imported = subprocess.run(
-        [python, "-c", _IMPORT], cwd=site.root / "functions", capture_output=True, text=True, check=False
-    )
-    if imported.returncode:
-        raise CloudError(f"The functions cannot be imported:\n{imported.stderr.strip()}")
+    if problem := import_problem(site.root / "functions", main.FUNCTIONS):
+        raise CloudError(f"The functions cannot be imported:\n{problem}")
     config = write_local_config(site.root, ports)
     write_function_secrets(site.root / "functions", site.product)
     state = site.state_dir / "firebase"
     state.parent.mkdir(parents=True, exist_ok=True)
     environment = dict(site.process) | dict(site.product) | firestore_jar_environment(site.root, site.state_dir)
-    # Discovery imports main.py; the CLI's own limit of 10 s is short on a laptop that starts ten processes at once.
-    environment["FUNCTIONS_DISCOVERY_TIMEOUT"] = "30"
     # The project's own bucket, which storage events come from; the CLI would invent a name.
     environment["STORAGE_BUCKET_URL"] = site.product["MEDIA_BUCKET"]
     environment["NO_COLOR"] = "1"  # its output goes to a file
@@ -124,7 +117,9 @@ def write_local_config(root: Path, ports: Ports) -> Path:
     for codebase in config["functions"]:
         codebase["runtime"] = f"python{found.group(1)}{found.group(2)}"
         # A deployment uploads bytecode; the emulator would load all functions anew whenever one of them writes its own.
-        codebase["ignore"] = [*codebase.get("ignore", []), "__pycache__"]
+        # It does have to when there is another manifest.
+        left_out = [each for each in codebase.get("ignore", []) if each != "functions.yaml"]
+        codebase["ignore"] = [*left_out, "__pycache__"]
     emulators = config["emulators"]
     for name, port in {
         "auth": ports.auth,

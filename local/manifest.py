@@ -1,11 +1,21 @@
 """functions/functions.yaml: what the Firebase CLI deploys of every function, from what its decorator has noted.
 
+    functions/venv/bin/python -m local.manifest
+
+fails where the file is not what the code says, so that nothing else is deployed; `make routes` writes it.
+
 firebase-functions' own decorators and its own writer make it; the CLI, which would otherwise import every function for
 it, reads the file. Nothing of a project is known here: expressions stand for what the CLI knows when it deploys.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from local.addresses import ROOT
+
+# As the deployment has it; what follows imports from there.
+sys.path.insert(0, str(ROOT / "functions"))
 
 from firebase_functions import firestore_fn, https_fn, params, scheduler_fn, storage_fn
 from firebase_functions.options import MemoryOption
@@ -18,6 +28,8 @@ from gcp.deployment import MAX_INSTANCES, REGION, CalledBy, Deployment
 # else can. FRONT_DOOR stands in functions/.env and .env.PROJECT; a word that is neither door leaves the functions
 # private.
 _INVOKER = str(params.StringParam("FRONT_DOOR").equals("hosting").then("public", "gateway@"))
+
+FUNCTIONS_YAML = ROOT / "functions" / "functions.yaml"
 
 _EVENTS: Mapping[CalledBy, Callable[..., Any]] = {
     CalledBy.DOCUMENT_CREATED: firestore_fn.on_document_created,
@@ -73,3 +85,14 @@ def _service_account(name: str) -> str:
     a schedule call as it.
     """
     return f"{name}@{params.PROJECT_ID}.iam.gserviceaccount.com"
+
+
+def check() -> int:
+    if FUNCTIONS_YAML.read_text() == manifest():
+        return 0
+    print("functions/functions.yaml is not what the code says: run `make routes`.", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(check())

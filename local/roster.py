@@ -93,7 +93,7 @@ def _scheduled_functions(site: Site) -> Part:
         cwd=site.root,
         environment=_environment(site),
         checks=_answers("scheduled_functions", site.ports.url("scheduled") + "/healthz", timeout_seconds=30),
-        # It loads main.py as the suite does, and says seconds earlier why that cannot be loaded.
+        # It imports what it serves, and says at once why that cannot be imported.
         hopeless=(NOT_LOADED,),
         ready_timeout_seconds=120,
         restarts=True,

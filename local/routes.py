@@ -14,13 +14,12 @@ sys.path.insert(0, str(ROOT / "functions"))
 
 from gcp.deployment import REGION
 from local.gateway import gateway_document
-from local.manifest import manifest
+from local.manifest import FUNCTIONS_YAML, manifest
 from local.openapi import VARIABLE, openapi_document
 from routes import NOT_FOUND_FUNCTION, ROUTES
 
 FIREBASE_JSON = ROOT / "firebase.json"
 OPENAPI_JSON = ROOT / "docs/site/api/openapi.json"
-FUNCTIONS_YAML = ROOT / "functions/functions.yaml"
 GATEWAY_JSON = ROOT / "terraform/api_gateway.json"
 
 

@@ -28,9 +28,8 @@ import yaml
 from croniter import croniter
 
 from local.addresses import HOST, ROOT, Ports
+from local.imports import import_problem
 
-# Whether the functions can be imported shows now and with the reason, and not whenever they are due.
-_IMPORT = "import sys, main; [getattr(main, name) for name in sys.argv[1:]]"
 _RELOAD_CHECK_SECONDS = 2.0
 MANIFEST = "functions.yaml"
 NOT_LOADED = "scheduled_functions_not_loaded"
@@ -75,11 +74,8 @@ def discover(functions_dir: Path) -> list[Schedule]:
     for schedule in found:
         if not croniter.is_valid(schedule.schedule):
             raise DiscoveryError(f"{schedule.name}: {schedule.schedule!r} is not in unix-cron form")
-    python = functions_dir / "venv" / "bin" / "python"
-    argv = [str(python), "-c", _IMPORT, *(schedule.name for schedule in found)]
-    answer = subprocess.run(argv, cwd=functions_dir, capture_output=True, text=True, check=False, timeout=120)
-    if answer.returncode != 0:
-        raise DiscoveryError(answer.stderr.strip() or f"exit status {answer.returncode}")
+    if problem := import_problem(functions_dir, [schedule.name for schedule in found]):
+        raise DiscoveryError(problem)
     return sorted(found, key=lambda schedule: schedule.name)
 
 

@@ -25,7 +25,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from gcp_storage_emulator.handlers.buckets import create_bucket
-from gcp_storage_emulator.server import RequestHandler, _read_raw_data
+from gcp_storage_emulator.server import RequestHandler
 from gcp_storage_emulator.storage import Storage
 from typing_extensions import override
 
@@ -113,15 +113,31 @@ class _OneAtATime(RequestHandler):  # type: ignore[misc]  # the package says not
 
     def _read_body(self) -> bool:
         """The body is in memory, whole; False when its sender hung up, who has uploaded nothing."""
-        body = _read_raw_data(self)
-        if body is None:
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            body = self._read_chunks()
+        elif "Content-Length" in self.headers:
+            size = int(self.headers["Content-Length"])
+            content = self.rfile.read(size)
+            body = content if len(content) == size else None
+        else:
             return True
-        if len(body) < int(self.headers.get("Content-Length", 0)):
+        if body is None:
             return False
         del self.headers["Content-Length"], self.headers["Transfer-Encoding"]
         self.headers["Content-Length"] = str(len(body))
         self.rfile = io.BytesIO(body)
         return True
+
+    def _read_chunks(self) -> bytes | None:
+        """The body of unknown length; None when it ends before its last chunk, which is empty."""
+        body = bytearray()
+        while line := self.rfile.readline().strip():
+            size = int(line.partition(b";")[0], 16)
+            body += self.rfile.read(size)
+            self.rfile.readline()
+            if size == 0:
+                return bytes(body)
+        return None
 
 
 def open_storage(data_dir: Path, bucket: str) -> Storage:

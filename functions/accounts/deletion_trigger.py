@@ -11,7 +11,7 @@ from gcp.trigger import every_ten_minutes, trigger_created
 @trigger_created("accountDeletions/{userId}")
 def on_account_deletion_created(params: Mapping[str, str], _fields: Fields) -> None:
     """What the account owned is gone, once, however often the event is delivered; 25 hours later it is looked again."""
-    # Deferred: discovery imports every trigger.
+    # Deferred: what a module of functions imports, each of them would pay for.
     from accounts.deletion import continue_account_deletion, remove_firebase_user
     from gcp.clients import firestore, media_bucket
 

@@ -17,7 +17,7 @@ def on_user_written(params: Mapping[str, str], before: Fields | None, after: Fie
     """
     if after is None:
         return
-    # Deferred: discovery imports every trigger.
+    # Deferred: what a module of functions imports, each of them would pay for.
     from activities.store import delete_cleared
     from gcp.clients import firestore
     from gcp.switches import may_need_mending, mend_switch

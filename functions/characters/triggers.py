@@ -27,7 +27,7 @@ def on_character_written(
     written = after or before
     if written is None or (before and after and before.get("updatedAt") == after.get("updatedAt")):
         return
-    # Deferred: discovery imports every trigger, and most events are stars and end above.
+    # Deferred: most events are stars and end above.
     from pydantic import ValidationError
 
     from activities.activity import Activity, ActivityType, record_activity, repeated_cause
@@ -66,7 +66,7 @@ def on_stars_written(
     """
     if after is None:
         return
-    # Deferred: discovery imports every trigger.
+    # Deferred: what a module of functions imports, each of them would pay for.
     from activities.activity import ActivityType
     from characters.stars import Stars
 
@@ -81,7 +81,7 @@ def on_stars_written(
 
 
 def _mend_hidden(character_id: str, before: Fields | None, after: Fields | None) -> None:
-    # Deferred: this module is imported at discovery.
+    # Deferred, as above.
     from gcp.switches import may_need_mending, mend_switch
 
     if after is not None and may_need_mending("hidden", before, after):
@@ -93,7 +93,7 @@ def _mend_hidden(character_id: str, before: Fields | None, after: Fields | None)
 
 
 def _end_videos(character_id: str) -> None:
-    # Deferred: this module is imported at discovery.
+    # Deferred, as above.
     from gcp.clients import firestore
     from videos.cancellation import end_jobs_with
 

@@ -13,7 +13,7 @@ def on_config_written(params: Mapping[str, str], _before: Fields | None, _after:
     """An edit of `config/platform` is in force, or refused with its problems in the document itself."""
     if params["document"] != "platform":
         return
-    # Deferred: discovery imports every trigger.
+    # Deferred: what a module of functions imports, each of them would pay for.
     from config.store import check_platform
     from gcp.clients import firestore
 

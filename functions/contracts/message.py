@@ -10,6 +10,8 @@ class Message(BaseModel):
     Unknown fields are ignored on reading, so that a newer peer's message is understood.
     """
 
+    # Built at the first use, which most models of a process never have. Threads may use it at once: pydantic builds it
+    # under a lock since 2.14.
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, defer_build=True
     )

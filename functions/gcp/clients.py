@@ -60,8 +60,7 @@ def firebase_app() -> "App":
     # Deferred: a request with a session token does not need Firebase Auth.
     import firebase_admin
 
-    # Two first requests at once would make it twice, which the SDK refuses. Named, since firebase-functions makes the
-    # default one for itself when an event comes.
+    # Two first requests at once would make it twice, which the SDK refuses. Named: the default one is whoever's.
     with _making_app:
         try:
             return firebase_admin.get_app(_APP_NAME)

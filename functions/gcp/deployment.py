@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from gcp.garbage import expect_requests
+
 # Offers the L4 GPUs of the runner, and Hosting can rewrite to it, so that everything stands in one region.
 REGION = "us-east4"
 # Of each function. Bounds what a flood of requests can cost: 320 at once for most operations, and the rest are told to
@@ -45,9 +47,16 @@ class Deployment:
     secrets: tuple[str, ...] = ()
 
 
-def note(function: Callable[..., Any], handler: Callable[..., Any], deployment: Deployment) -> Any:
-    """The function, under the handler's name and with what is to be known of it to deploy it and to call it."""
-    noted: Any = function
-    noted.__name__, noted.__doc__ = handler.__name__, handler.__doc__
-    noted.handler, noted.deployment = handler, deployment
-    return noted
+def deployed(function: Callable[[Any], Any], handler: Callable[..., Any], deployment: Deployment) -> Any:
+    """The function as it is served: under the handler's name, and with what is to be known of it to deploy it."""
+
+    def served(called_with: Any) -> Any:
+        try:
+            return function(called_with)
+        finally:
+            expect_requests()
+
+    described: Any = served
+    described.__name__, described.__doc__ = handler.__name__, handler.__doc__
+    described.handler, described.deployment = handler, deployment
+    return described

@@ -51,10 +51,12 @@ def _match(pattern: str, path: str) -> Mapping[str, str]:
 
 
 def _fields(document: "Document") -> Fields | None:
-    # Deferred, as above. As the client reads a document; a reference to another one, for which it would need itself, is
-    # in no document of ours.
+    # Deferred, as above.
     from google.cloud.firestore_v1 import _helpers
+
+    from gcp.clients import firestore
 
     if not document.name:
         return None
-    return cast("Fields", _helpers.decode_dict(document.fields, None))
+    # As the client reads a document, which it needs itself for references to others: an admin may have put one there.
+    return cast("Fields", _helpers.decode_dict(document.fields, firestore()))

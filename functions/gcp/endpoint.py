@@ -20,7 +20,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from contracts import log
 from contracts.environment import ConfigurationError
 from gcp.cors import cors_headers, preflight_headers
-from gcp.deployment import CalledBy, Deployment, note
+from gcp.deployment import CalledBy, Deployment, deployed
 from gcp.errors import ApiError, BodyTooLarge, MethodNotAllowed, NotFound, Unavailable, ValidationFailed
 from gcp.form import read_form
 from gcp.front_door import original_headers, original_path
@@ -96,10 +96,10 @@ def endpoint(
         def function(request: Request) -> Response:
             return handle(request, route)
 
-        described = cast("Any", note(function, handler, _deployment(route)))
+        described = deployed(function, handler, _deployment(route))
         described.body, described.answer = body, answer
         described.query, described.refuses, described.idempotent = query, refuses, idempotent
-        return function
+        return cast("Callable[[Request], Response]", described)
 
     return decorate
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from contracts import log
-from gcp.deployment import CalledBy, Deployment, note
+from gcp.deployment import CalledBy, Deployment, deployed
 from gcp.document_event import DocumentEvent, Fields, read_document_event
 from gcp.settings import settings
 
@@ -80,7 +80,7 @@ def _document_trigger(
     def function(event: "CloudEvent") -> None:
         call(read_document_event(event, document))
 
-    return note(function, handler, _event_deployment(called_by, document))
+    return deployed(function, handler, _event_deployment(called_by, document))
 
 
 def _event_deployment(called_by: CalledBy, subject: str = "") -> Deployment:
@@ -126,7 +126,7 @@ def _object_trigger(called_by: CalledBy, handler: ObjectHandler) -> Any:
         created_at = datetime.fromisoformat(found.get("timeCreated") or event["time"])
         handler(StoredObject(found["name"], int(found["generation"]), int(found["size"]), created_at))
 
-    return note(function, handler, _event_deployment(called_by))
+    return deployed(function, handler, _event_deployment(called_by))
 
 
 def every_minute(handler: Callable[[], None]) -> Any:
@@ -163,4 +163,4 @@ def _scheduled(schedule: str, handler: Callable[[], None], *, timeout_seconds: i
         concurrency=1,
         timeout_seconds=timeout_seconds,
     )
-    return note(function, handler, deployment)
+    return deployed(function, handler, deployment)

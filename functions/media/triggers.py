@@ -10,7 +10,7 @@ from gcp.trigger import NIGHT_WORK, every_night, trigger_created
 @trigger_created("mediaDeletions/{deletionId}")
 def on_media_deletion_created(params: Mapping[str, str], _fields: Fields) -> None:
     """The listed objects are gone, but for those that are still needed: they wait for what needs them."""
-    # Deferred: discovery imports every trigger.
+    # Deferred: what a module of functions imports, each of them would pay for.
     from gcp.clients import firestore, media_bucket
     from media.removal import remove_media
 

@@ -16,7 +16,7 @@ def on_script_written(
     A write that leaves `updatedAt` alone (a video was started or published) is no update. A deleted script's unfinished
     job is cancelled, whoever deleted it.
     """
-    # Deferred: discovery imports every trigger.
+    # Deferred: what a module of functions imports, each of them would pay for.
     from activities.activity import Activity, ActivityType, record_activity, repeated_cause
     from gcp.clients import firestore
     from scripts.script import script_title

@@ -203,7 +203,8 @@ def _check_job(records: Records, parsed: _Parsed, job_id: str, now: datetime) ->
         # With an account its jobs go; the ledger and the settled holds stay. What cost nothing may lack its job anyway.
         is_gone = records.user is None or bool(records.user.get("deletedAt"))
         if job is not None or hold.state == "held" or (hold.state == "captured" and not is_gone):
-            is_certain = job_id not in records.jobs and is_orphaned(hold, now) and _is_as_its_entries(hold, entries)
+            agrees = _is_as_its_entries(hold, entries) and not any(_check_entries(records, hold, None, entries))
+            is_certain = job_id not in records.jobs and is_orphaned(hold, now) and agrees
             repair = Repair("release_hold", job_id) if is_certain else None
             yield Disagreement(Kind.HOLD_WITHOUT_JOB, (_hold(job_id), *((_job(job_id),) if job else ())), repair)
             return
@@ -274,7 +275,7 @@ def _of_kind(entries: Mapping[str, LedgerEntry], kind: str) -> dict[str, LedgerE
 
 
 def _sum(records: Records, field: str) -> int:
-    """As Firestore adds up, where what is no number counts as nothing; and neither does what is not finite."""
+    """As Firestore adds up: what is no number counts as nothing. Here, what is no finite one neither."""
     amounts = (fields.get(field) for fields in records.entries.values())
     numbers = (each for each in amounts if isinstance(each, int | float) and not isinstance(each, bool))
     return int(sum(each for each in numbers if math.isfinite(each)))

@@ -39,6 +39,8 @@ def release_orphaned_hold(db: "Client", job_id: str, now: datetime) -> bool:
             has_user=user is not None,
             now=now,
         )
+        # Media is kept for jobs that have one.
+        transaction.delete(db.document("videoJobSnapshots", job_id))
         return True
 
     return transact(db, release)

@@ -11,7 +11,7 @@ from gcp.trigger import NIGHT_WORK, every_night, trigger_created
 @trigger_created("users/{userId}/adjustments/{adjustmentId}")
 def on_adjustment_created(params: Mapping[str, str], fields: Fields) -> None:
     """The adjustment is applied to the balance or refused, and says so itself."""
-    # Deferred: discovery imports every trigger.
+    # Deferred: what a module of functions imports, each of them would pay for.
     from gcp.clients import firestore
     from tokens.adjustments import apply_adjustment
 

@@ -101,13 +101,19 @@ def test_a_client_that_reads_no_further_keeps_nobody_waiting(tmp_path: Path) -> 
     assert (unread.status_code, part.status_code, part.content) == (200, 206, bytes(2))
 
 
+HALVES = {
+    "of known length": b"Content-Length: 10\r\n\r\n01234",
+    "in chunks": b"Transfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n",
+}
+
+
 @contextmanager
-def half_upload(url: str, name: str) -> Iterator[None]:
+def half_upload(url: str, name: str, half: bytes = HALVES["of known length"]) -> Iterator[None]:
     """A client that has sent half of an object, and hangs up at the end."""
     address = urlsplit(url)
-    head = f"POST /upload/storage/v1/b/{BUCKET}/o?uploadType=media&name={name} HTTP/1.1\r\nContent-Length: 10\r\n\r\n"
+    head = f"POST /upload/storage/v1/b/{BUCKET}/o?uploadType=media&name={name} HTTP/1.1\r\n"
     with socket.create_connection((address.hostname, address.port), timeout=20) as client:
-        client.sendall(head.encode() + b"01234")
+        client.sendall(head.encode() + half)
         time.sleep(0.2)  # it has arrived; were it not yet there, the tests would pass without a reason
         yield
         client.shutdown(socket.SHUT_WR)
@@ -119,9 +125,10 @@ def test_a_stalled_upload_keeps_nobody_waiting(tmp_path: Path) -> None:
         upload(url, "notes/quick", b"quick")
 
 
-def test_an_upload_that_is_cut_short_leaves_no_object(tmp_path: Path) -> None:
+@pytest.mark.parametrize("half", HALVES)
+def test_an_upload_that_is_cut_short_leaves_no_object(tmp_path: Path, half: str) -> None:
     with serving(tmp_path) as (url, _):
-        with half_upload(url, "notes/half"):
+        with half_upload(url, "notes/half", HALVES[half]):
             pass
 
         assert requests.get(f"{url}/{BUCKET}/notes/half", timeout=20).status_code == 404

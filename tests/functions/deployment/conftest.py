@@ -83,7 +83,7 @@ def _deploy(root: Path, out: Path) -> Deployment:
     subprocess.run(
         [node, script, firebase_tools(ROOT) / "lib", root, out, HOSTING, GATEWAY],
         cwd=root,
-        env=environment | {"FUNCTIONS_DISCOVERY_TIMEOUT": "60"},
+        env=environment,
         check=True,
         timeout=120,
     )

@@ -77,6 +77,7 @@ def test_only_the_runtimes_bytecode_is_uploaded(firebase_json: dict[str, Any]) -
 
 def test_every_deployment_compiles_first(firebase_json: dict[str, Any]) -> None:
     assert firebase_json["functions"][0]["predeploy"] == [
+        "functions/venv/bin/python -m local.manifest",
         "python3 -m local.deployment_environment",
         "python3 -m local.bytecode",
     ]

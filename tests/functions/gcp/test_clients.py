@@ -37,7 +37,7 @@ def test_first_requests_at_once_get_one_app() -> None:
     assert len(set(map(id, apps))) == 1
 
 
-def test_an_event_that_came_first_leaves_room_for_our_app() -> None:
-    firebase_admin.initialize_app(options={"projectId": "another"})  # as firebase-functions does
+def test_the_default_app_of_somebody_else_leaves_room_for_ours() -> None:
+    firebase_admin.initialize_app(options={"projectId": "another"})
 
     assert clients.firebase_app().project_id == "demo-test"

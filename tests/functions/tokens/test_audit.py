@@ -359,6 +359,8 @@ def test_the_hold_of_a_job_that_is_gone_is_given_back_when_no_job_lives_longer(
         books.update(USER, deletedAt=datetime.now(UTC), name="", email="")
     made_at = books.db.document(HOLD).get().get("createdAt")
 
+    snapshot = books.db.document("videoJobSnapshots", JOB)
+    snapshot.set({"jobId": JOB})
     books.update(HOLD, createdAt=made_at - DEADLINE + timedelta(minutes=5))
     too_early = books.audit(repair=True, later=timedelta(0))
     books.update(HOLD, createdAt=made_at - DEADLINE - timedelta(days=1))
@@ -367,12 +369,23 @@ def test_the_hold_of_a_job_that_is_gone_is_given_back_when_no_job_lives_longer(
     assert books.audit(repair=True) == [(Kind.HOLD_WITHOUT_JOB, (HOLD,), True)]
     assert books.audit() == []
     assert books.amounts == (20, 20, 0)
+    assert not snapshot.get().exists
 
 
-def test_an_old_hold_without_a_job_that_its_entries_contradict_is_left_to_a_person(books: Books) -> None:
-    books.job(JobStatus.COMPLETED)
+def edit_the_price(books: Books) -> None:
+    books.update(HOLD, priceTokens=5)
+
+
+def capture_without_saying_so(books: Books) -> None:
+    books.copy(f"{ENTRY}_hold", f"{ENTRY}_capture", kind="capture", tokens=-1, held=-1)
+
+
+@pytest.mark.parametrize("edit", [edit_the_price, capture_without_saying_so])
+def test_an_old_hold_without_a_job_that_its_entries_contradict_is_left_to_a_person(books: Books, edit: Plant) -> None:
+    books.job(JobStatus.QUEUED)
     books.delete(VIDEO_JOB)
-    books.update(HOLD, state="held", createdAt=datetime.now(UTC) - DEADLINE - timedelta(days=1))
+    books.update(HOLD, createdAt=datetime.now(UTC) - DEADLINE - timedelta(days=1))
+    edit(books)
 
     assert (Kind.HOLD_WITHOUT_JOB, (HOLD,), False) in books.audit(repair=True)
 
