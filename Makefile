@@ -86,7 +86,7 @@ sbom: setup  ## write what each deployment consists of into .local/sbom, as Cycl
 	@python3 -m local.setup --deploy
 	@$(PYTHON) -m local.bills_of_materials
 
-routes: setup  ## write firebase.json's rewrites and the API description from the route table
+routes: setup  ## write the rewrites, the functions' manifest and the API description from the code
 	@$(PYTHON) -m local.routes
 
 reset: setup  ## forget the local cloud's data
