@@ -36,7 +36,7 @@ from local.addresses import HOST, PROJECT_ID, Ports
 from local.environment import product_environment
 from local.processes import kill_group
 
-ROUNDS = 2
+ROUNDS = 5
 # Below those that the kernel gives to outgoing connections: one that is tried again and again may meet itself there.
 PORTS = Ports().shifted(15_000)
 FUNCTION_PORT = 22_000
