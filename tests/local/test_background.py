@@ -14,6 +14,7 @@ from local.cloud import CloudBusyError
 HOLDER = """
 import pathlib, signal, sys
 from local.cloud import take_lock
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where whoever started the tests ignores it
 lock = take_lock(pathlib.Path(sys.argv[1]), in_background=sys.argv[2] == "True")
 try:
     print("held", flush=True)
