@@ -11,8 +11,6 @@ in memory on Cloud Run: when started, during the first request, and at the busie
 import contextlib
 import io
 import os
-import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -37,16 +35,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "functions")]
 from accounts.enrolment import InitialTokens, ensure_user
 from accounts.identity import Identity
 from accounts.sessions import issue_session
+from bench.services import served, services
 from characters.limits import MAX_PICTURE_PIXELS, MAX_RECORDING_BYTES, MIB
 from gcp.endpoint import MAX_FORM_BYTES
 from local.addresses import HOST, PROJECT_ID, Ports
 from local.environment import product_environment
-from local.processes import kill_group, port_is_open
-from local.toolchain import find_java
 from routes import Memory, Route, route_of
 from scripts.script import MAX_LINE_LENGTH, MAX_LINES, DialogueLine, Script
 from scripts.store import create_script
-from tests.emulators import firestore_jar
 from tests.functions.things import write_character
 
 PORTS = Ports().shifted(30_000)
@@ -98,33 +94,9 @@ class Watch:
 
 
 @contextlib.contextmanager
-def served(argv: list[str], port: int, environment: Mapping[str, str], cwd: Path = ROOT) -> Iterator[psutil.Process]:
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen(argv, cwd=cwd, env=dict(environment), start_new_session=True, stdout=quiet, stderr=quiet)
-    try:
-        deadline = time.monotonic() + 60
-        while not port_is_open(HOST, port):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"{argv[0]} does not serve")
-            time.sleep(0.05)
-        yield psutil.Process(process.pid)
-    finally:
-        kill_group(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-@contextlib.contextmanager
 def platform(environment: Mapping[str, str], scratch: Path) -> Iterator[Client]:
     """Firestore, Cloud Storage and the writer, with users who own as much as a page shows."""
-    python = [sys.executable, "-m"]
-    java = [str(find_java(ROOT / ".venv") or "java"), "-cp", str(firestore_jar())]
-    java += ["com.google.cloud.datastore.emulator.firestore.CloudFirestore", "--host", HOST]
-    storage = [*python, "local.storage_emulator", "--port", str(PORTS.storage), "--data-dir", str(scratch / "storage")]
-    with (
-        served([*java, "--port", str(PORTS.firestore)], PORTS.firestore, os.environ),
-        served(storage, PORTS.storage, os.environ),
-        served([*python, "local.writer_server", "--port", str(PORTS.writer)], PORTS.writer, os.environ),
-    ):
+    with services(PORTS, scratch):
         os.environ["FIRESTORE_EMULATOR_HOST"] = environment["FIRESTORE_EMULATOR_HOST"]
         db = Client(project=PROJECT_ID)
         now = datetime.now(UTC)
