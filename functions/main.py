@@ -4,10 +4,16 @@ A process serves one function and imports the module of that one only, when func
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import functions_framework
 
 from gcp.garbage import expect_imports
 from routes import NOT_FOUND_FUNCTION, ROUTES
+
+if TYPE_CHECKING:
+    from flask import Response
+    from werkzeug.exceptions import NotFound
 
 expect_imports()
 
@@ -31,6 +37,16 @@ FUNCTIONS = {
     NOT_FOUND_FUNCTION: "gcp.not_found",
     **{name: module for module, names in _CALLED_BY_EVENTS.items() for name in names},
 }
+
+
+@functions_framework.errorhandler(404)  # type: ignore[untyped-decorator]  # the package says nothing of its types
+def _answer_unrouted(_error: "NotFound") -> "Response":
+    """What functions-framework finds no function for, such as a path with a line break, in the API's error shape."""
+    from flask import request
+
+    from gcp.endpoint import handle
+
+    return handle(request, None)
 
 
 def __getattr__(name: str) -> Any:

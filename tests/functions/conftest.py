@@ -65,8 +65,12 @@ def product(db: "Client", monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.Mo
         each.cache_clear()
 
 
-def _handle_as_documented(handle: Callable[[Request, Route], Response], request: Request, named: Route) -> Response:
+def _handle_as_documented(
+    handle: Callable[[Request, Route | None], Response], request: Request, named: Route | None
+) -> Response:
     response = handle(request, named)
+    if named is None:
+        return response
     operation = _documented()["paths"][named.path].get(request.method.lower())
     if operation is not None and named.match(request.path) is not None:
         documented = operation["responses"]

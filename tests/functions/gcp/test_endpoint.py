@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import functions_framework
 import pytest
 from flask import Request, Response
+from flask.testing import FlaskClient
 from google.api_core.exceptions import Aborted, DeadlineExceeded, RetryError, ServiceUnavailable
 from google.auth.exceptions import RefreshError, TransportError
 from werkzeug.test import EnvironBuilder
+from werkzeug.wrappers import Response as AnyResponse
 
 from accounts.sessions import issue_session
 from accounts.users import User
@@ -30,6 +32,15 @@ ORIGIN = "http://localhost:5173"
 USER_ROUTES = [route for route in ROUTES if route.access is Access.USER]
 
 
+def production_server(function: str) -> FlaskClient:
+    """A client of what serves the function in production."""
+    app = functions_framework.create_app(  # type: ignore[no-untyped-call]  # the package says nothing of its types
+        function, str(ROOT / "functions" / "main.py")
+    )
+    client: FlaskClient = app.test_client()
+    return client
+
+
 @pytest.fixture
 def send(product: pytest.MonkeyPatch) -> Callable[..., Response]:
     """A function that sends a raw request to the function which Hosting calls for its path."""
@@ -45,7 +56,7 @@ def send(product: pytest.MonkeyPatch) -> Callable[..., Response]:
     return send
 
 
-def error(response: Response) -> dict[str, Any]:
+def error(response: AnyResponse) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(response.get_data())
     assert answer["detail"]
     found: dict[str, Any] = answer["error"]
@@ -219,16 +230,25 @@ def test_a_body_over_the_limit_is_refused_by_the_production_server_too(
     product.setenv("FIREBASE_CONFIG", "{}")
     make_user("ann")
     token = issue_session("ann", settings().jwt_secrets, now=datetime.now(UTC))
-    app = functions_framework.create_app(  # type: ignore[no-untyped-call]  # the package says nothing of its types
-        operation, str(ROOT / "functions" / "main.py")
-    )
 
-    response = app.test_client().post(
+    response = production_server(operation).post(
         path, data=b" " * (MAX_FORM_BYTES + 1), headers={"Authorization": f"Bearer {token}"}
     )
 
     assert db
-    assert (response.status_code, response.json["error"]["code"]) == (413, "BODY_TOO_LARGE")
+    assert (response.status_code, error(response)["code"]) == (413, "BODY_TOO_LARGE")
+
+
+@pytest.mark.parametrize("path", ["/api/static/images/a/b%0Ac", "/favicon.ico", "/robots.txt"])
+def test_a_path_that_the_production_server_has_no_function_for_is_refused_in_the_same_shape(
+    product: pytest.MonkeyPatch, path: str
+) -> None:
+    product.setenv("FIREBASE_CONFIG", "{}")
+
+    response = production_server("get_picture").get(path, headers={"Origin": ORIGIN})
+
+    assert (response.status_code, error(response)["code"]) == (404, "NOT_FOUND")
+    assert response.headers["X-Request-Id"] == error(response)["requestId"]
 
 
 @pytest.mark.attacks
