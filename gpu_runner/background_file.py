@@ -107,7 +107,7 @@ def prepare_background(source: Path, scratch: Path, *, check: Check | None = Non
         conversion: Sequence[str] = ("-c:v", "copy")
     else:
         # On the CPU, also where there is a GPU: its driver wants more memory than a limit could allow.
-        conversion = ("-vf", COVER, *X264.options, "-maxrate", "8M", "-bufsize", "16M")
+        conversion = ("-vf", f"fps={FRAME_RATE_HZ},{COVER}", *X264.options, "-maxrate", "8M", "-bufsize", "16M")
     argv = [
         *(*LIMITED, "ffmpeg", *GLOBAL_OPTIONS, *_INPUT, "-threads", "4", "-i", str(source.absolute())),
         *("-map", "0:V:0", "-t", str(MAX_SECONDS + 1), *conversion, *_OUTPUT, str(copy.absolute())),

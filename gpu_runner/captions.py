@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from gpu_runner.fonts import FontCoverage
-from gpu_runner.timeline import FRAME_RATE_HZ, SAMPLES_PER_FRAME, SampleRange, Segment, Timeline
+from gpu_runner.timeline import FRAME_RATE_HZ, SAMPLES_PER_FRAME, SampleRange, Segment
 
 VIDEO_WIDTH = 1080
 VIDEO_HEIGHT = 1920
@@ -77,12 +77,12 @@ class Caption:
     end_frame: int
 
 
-def write_captions(timeline: Timeline, fonts: FontCoverage, target: Path) -> None:
-    """Write the captions of the whole video to `target`, an ASS file for a picture of 1080x1920."""
+def write_captions(segments: Sequence[Segment], fonts: FontCoverage, target: Path) -> None:
+    """Write the captions of these lines to `target`, an ASS file for a picture of 1080x1920, at the video's times."""
     partial = target.with_name(f".{target.name}.part")
     with partial.open("w", encoding="utf-8", newline="\n") as file:
         file.write(_HEADER)
-        for segment in timeline.segments:
+        for segment in segments:
             font = _font_of(segment.text)
             for caption in captions_of(segment, fonts):
                 file.writelines(_events(caption, font))

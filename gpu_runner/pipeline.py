@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,23 +10,24 @@ from contracts import log
 from contracts.job_snapshot import JobSnapshot, Line, Speaker, line_digest, line_seed
 from contracts.media_paths import line_object, video_object
 from contracts.video_job import JobStatus, StepName, VideoFile, VideoJob
-from gpu_runner.captions import write_captions
-from gpu_runner.composition import ComposedVideo, Composition, compose_video
+from gpu_runner.composition import BACKGROUND_FORMATS, Scene, place_background
 from gpu_runner.encoders import choose_encoder
+from gpu_runner.encoding import EncodedVideo, Encoding
 from gpu_runner.errors import HopelessError, RenderError, TransientError, attempts_used_up
-from gpu_runner.ffmpeg import FfmpegError
-from gpu_runner.fonts import installed_fonts
+from gpu_runner.ffmpeg import FfmpegError, measure_video_seconds
 from gpu_runner.heartbeat import Heartbeat
 from gpu_runner.interruption import Result, Shutdown, interruptible
 from gpu_runner.jobs import Jobs
 from gpu_runner.media_store import MediaStore
 from gpu_runner.progress import Progress, Report
 from gpu_runner.soundtrack import LineAudio, UnusableLineError, join_lines, normalise_line
-from gpu_runner.timeline import SpokenLine, Timeline, build_timeline
+from gpu_runner.timeline import PAUSE_SAMPLES, SAMPLE_RATE_HZ, SpokenLine, Timeline, build_timeline
 from gpu_runner.voice import Voice
 
 # A render must end within Cloud Tasks' 1,800 s; the difference is for upload and the last transaction.
 RENDER_SECONDS = 1650.0
+# F5-TTS gives a text as much time as the recording took for as many bytes, 12 to 18 a second in an unhurried voice.
+_SLOW_BYTES_PER_SECOND = 10.0
 
 
 @dataclass(frozen=True)
@@ -91,15 +92,22 @@ class Render:
             look=lambda: self.jobs.check_lease(self.job), extend=lambda: self.jobs.extend_lease(self.job)
         ) as heartbeat:
             attempt = _Attempt(heartbeat, self.shutdown, ends_at)
-            lines, missing = self._validate_audio(attempt)
-            self._generate_audio(lines, missing, attempt)
-            spoken, timeline = self._create_timeline(lines, attempt)
-            soundtrack = self._concatenate_audio(spoken, timeline, attempt)
-            video, encoder = self._generate_video(lines, timeline, soundtrack, attempt)
-            return self._publish(lines, video, encoder)
+            lines, missing, scene = self._validate_audio(attempt)
+            folder = self.scratch / "encoding"
+            folder.mkdir()
+            encoder = attempt.awaited(choose_encoder)
+            with Encoding(scene, folder, encoder=encoder, check=attempt.check, ends_at=ends_at) as encoding:
+                audio = self._generate_audio(lines, missing, encoding, attempt)
+                timeline = self._create_timeline(lines, audio)
+                soundtrack = self._concatenate_audio(audio, timeline, attempt)
+                video, used_encoder = self._generate_video(timeline, soundtrack, encoding, attempt)
+            return self._publish(lines, video, used_encoder)
 
-    def _validate_audio(self, attempt: _Attempt) -> tuple[list[_Line], list[_Line]]:
-        """All lines, and those whose audio is still to be spoken. A recording without its text is transcribed first."""
+    def _validate_audio(self, attempt: _Attempt) -> tuple[list[_Line], set[str], Scene]:
+        """All lines, the digests of those that are still to be spoken, and what all are shown with.
+
+        A recording without its text is transcribed first.
+        """
         with self.progress.step(StepName.AUDIO_VALIDATION) as report:
             snapshot = self._transcribed(attempt)
             speakers = {speaker.character_id: speaker for speaker in snapshot.speakers}
@@ -108,8 +116,10 @@ class Render:
             distinct = {line.digest: line for line in lines}
             missing = {digest for digest, line in distinct.items() if not self._exists(line, attempt)}
             found = sum(line.digest not in missing for line in lines)
+            report(90, f"Found {found}/{len(lines)} audio files")
+            scene = self._fetched_scene(snapshot, attempt)
             report(100, f"Found {found}/{len(lines)} audio files")
-        return lines, [distinct[digest] for digest in distinct if digest in missing]
+        return lines, missing, scene
 
     def _exists(self, line: _Line, attempt: _Attempt) -> bool:
         return attempt.awaited(lambda: self.media.exists(line.audio_object))
@@ -136,48 +146,64 @@ class Render:
         digest = line_digest(line, speaker, self.voice.voice_id)
         return _Line(line=line, speaker=speaker, digest=digest, audio_object=line_object(self.snapshot.user_id, digest))
 
-    def _generate_audio(self, lines: list[_Line], missing: list[_Line], attempt: _Attempt) -> None:
-        with self.progress.step(StepName.AUDIO_GENERATION) as report:
-            pending = {line.digest for line in missing}
-            _report_audio(report, lines, pending)
-            for line in missing:
-                attempt.check()
-                sound = self.scratch / f"{line.digest}.wav"
-                self.voice.speak(
-                    line.line.text,
-                    line.speaker,
-                    self._fetched(line.speaker.recording, attempt),
-                    seed=line_seed(line.digest),
-                    target=sound,
-                    check=attempt.check,
-                )
-                self._upload(sound, line.audio_object, "audio/wav", attempt)
-                pending.remove(line.digest)
-                _report_audio(report, lines, pending)
+    def _fetched_scene(self, snapshot: JobSnapshot, attempt: _Attempt) -> Scene:
+        """Fetched before anything is spoken, so that a job whose media is gone costs nothing."""
+        heard = {line.speaker for line in snapshot.lines}
+        pictures = {
+            speaker.character_id: [self._fetched(picture, attempt) for picture in speaker.pictures]
+            for speaker in snapshot.speakers
+            if speaker.character_id in heard
+        }
+        background = self._fetched(snapshot.background.object_name, attempt)
+        try:
+            background_seconds = measure_video_seconds(background, formats=BACKGROUND_FORMATS, check=attempt.check)
+        except FfmpegError as error:
+            raise self._encode_failure(error) from error
+        start_frame = place_background(
+            _background_start_seconds(self.job.job_id),
+            background_seconds=background_seconds,
+            video_seconds=expected_seconds(snapshot),
+        )
+        return Scene(pictures, background, background_seconds, start_frame)
 
-    def _create_timeline(self, lines: list[_Line], attempt: _Attempt) -> tuple[list[LineAudio], Timeline]:
-        with self.progress.step(StepName.TIMELINE_CREATION) as report:
-            spoken: dict[str, LineAudio] = {}
-            for line in lines:
+    def _generate_audio(
+        self, lines: list[_Line], missing: set[str], encoding: Encoding, attempt: _Attempt
+    ) -> list[LineAudio]:
+        """Every line's sound, as loud as it should be. Each line is handed on to be encoded as soon as it is there."""
+        with self.progress.step(StepName.AUDIO_GENERATION) as report:
+            pending = set(missing)
+            _report_audio(report, lines, pending)
+            sounds: dict[str, LineAudio] = {}
+            for count, line in enumerate(lines, start=1):
                 attempt.check()
-                if line.digest not in spoken:
-                    spoken[line.digest] = self._normalised(line, attempt)
-            report(90, "Laying out the dialogue...")
-            audio = [spoken[line.digest] for line in lines]
-            timeline = build_timeline(
-                [
-                    SpokenLine(
-                        speaker=line.line.speaker,
-                        text=line.line.text,
-                        sample_count=sound.sample_count,
-                        voiced=sound.voiced,
-                    )
-                    for line, sound in zip(lines, audio, strict=True)
-                ],
-                picture_counts={line.speaker.character_id: len(line.speaker.pictures) for line in lines},
-            )
+                if line.digest in pending:
+                    self._speak(line, attempt)
+                    pending.remove(line.digest)
+                    _report_audio(report, lines, pending)
+                if line.digest not in sounds:
+                    sounds[line.digest] = self._normalised(line, attempt)
+                if count < len(lines):
+                    encoding.add(_timeline(lines[:count], sounds))
+        return [sounds[line.digest] for line in lines]
+
+    def _speak(self, line: _Line, attempt: _Attempt) -> None:
+        """The line's sound is in the scratch folder and in the bucket."""
+        sound = self.scratch / f"{line.digest}.wav"
+        self.voice.speak(
+            line.line.text,
+            line.speaker,
+            self._fetched(line.speaker.recording, attempt),
+            seed=line_seed(line.digest),
+            target=sound,
+            check=attempt.check,
+        )
+        self._upload(sound, line.audio_object, "audio/wav", attempt)
+
+    def _create_timeline(self, lines: list[_Line], audio: list[LineAudio]) -> Timeline:
+        with self.progress.step(StepName.TIMELINE_CREATION) as report:
+            timeline = _timeline(lines, {line.digest: sound for line, sound in zip(lines, audio, strict=True)})
             report(100, f"Laid out {len(lines)} lines in {timeline.duration_seconds:.1f} seconds")
-        return audio, timeline
+        return timeline
 
     def _normalised(self, line: _Line, attempt: _Attempt) -> LineAudio:
         sound = self.scratch / f"{line.digest}.wav"
@@ -209,51 +235,35 @@ class Render:
         return target
 
     def _generate_video(
-        self, lines: list[_Line], timeline: Timeline, soundtrack: Path, attempt: _Attempt
+        self, timeline: Timeline, soundtrack: Path, encoding: Encoding, attempt: _Attempt
     ) -> tuple[VideoFile, str]:
         """The video in the bucket, and the name of the encoder that made it."""
         with self.progress.step(StepName.VIDEO_GENERATION) as report:
-            captions = self.scratch / "captions.ass"
-            write_captions(timeline, installed_fonts(), captions)
-            speakers = {line.speaker.character_id: line.speaker for line in lines}
-            composition = Composition(
-                timeline=timeline,
-                pictures={
-                    character_id: [self._fetched(picture, attempt) for picture in speaker.pictures]
-                    for character_id, speaker in speakers.items()
-                },
-                captions=captions,
-                audio=soundtrack,
-                background=self._fetched(self.snapshot.background.object_name, attempt),
-                start_seconds=_background_start_seconds(self.job.job_id),
-            )
-            composed = self._composed(composition, report, attempt)
+            encoded = self._encoded(timeline, soundtrack, encoding, report)
             report(95, "Uploading the video...")
             video = VideoFile(
                 object_name=video_object(self.snapshot.user_id, self.job.job_id, self.job.fence),
                 duration_seconds=timeline.duration_seconds,
-                size_bytes=composed.size_bytes,
+                size_bytes=encoded.size_bytes,
             )
-            self._upload(composed.path, video.object_name, "video/mp4", attempt)
+            self._upload(encoded.path, video.object_name, "video/mp4", attempt)
             report(100, f"Video ready: {video.duration_seconds:.1f} seconds")
-        return video, composed.encoder
+        return video, encoded.encoder
 
-    def _composed(self, composition: Composition, report: Report, attempt: _Attempt) -> ComposedVideo:
-        attempt.check()
+    def _encoded(self, timeline: Timeline, soundtrack: Path, encoding: Encoding, report: Report) -> EncodedVideo:
         try:
-            return compose_video(
-                composition,
-                self.scratch / "video.mp4",
-                encoder=attempt.awaited(choose_encoder),
-                timeout_seconds=attempt.seconds_left,
+            return encoding.finish(
+                timeline,
+                soundtrack,
                 # The last part of the step is the upload.
                 on_progress=lambda done: report(done.progress_percent * 0.95, "Rendering video segments..."),
-                check=attempt.check,
             )
         except FfmpegError as error:
-            log.error("video_not_encoded", job_id=self.job.job_id, stderr_tail=error.stderr_tail)
-            failed = HopelessError("ENCODE_FAILED", "The video could not be put together.")
-            raise _failure(error, failed) from error
+            raise self._encode_failure(error) from error
+
+    def _encode_failure(self, error: FfmpegError) -> RenderError:
+        log.error("video_not_encoded", job_id=self.job.job_id, stderr_tail=error.stderr_tail)
+        return _failure(error, HopelessError("ENCODE_FAILED", "The video could not be put together."))
 
     def _publish(self, lines: list[_Line], video: VideoFile, encoder: str) -> JobStatus:
         # Whoever loses the lease here leaves the upload to the nightly sweep, as who loses it earlier. It must not be
@@ -287,6 +297,30 @@ def _failure(error: Exception, hopeless: HopelessError) -> RenderError:
 def _report_audio(report: Report, lines: list[_Line], pending: set[str]) -> None:
     completed = sum(line.digest not in pending for line in lines)
     report(100 * completed / len(lines), f"Generating audio files... ({completed}/{len(lines)} completed)")
+
+
+def _timeline(lines: list[_Line], sounds: Mapping[str, LineAudio]) -> Timeline:
+    return build_timeline(
+        [
+            SpokenLine(
+                speaker=line.line.speaker,
+                text=line.line.text,
+                sample_count=sounds[line.digest].sample_count,
+                voiced=sounds[line.digest].voiced,
+            )
+            for line in lines
+        ],
+        picture_counts={line.speaker.character_id: len(line.speaker.pictures) for line in lines},
+    )
+
+
+def expected_seconds(snapshot: JobSnapshot) -> float:
+    """About how long the video will be at most; its first picture is encoded before all of its lines are spoken."""
+    speeds = {speaker.character_id: speaker.speed for speaker in snapshot.speakers}
+    return sum(
+        len(line.text.encode()) / (_SLOW_BYTES_PER_SECOND * speeds[line.speaker]) + PAUSE_SAMPLES / SAMPLE_RATE_HZ
+        for line in snapshot.lines
+    )
 
 
 def _background_start_seconds(job_id: str) -> float:

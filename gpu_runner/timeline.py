@@ -83,6 +83,11 @@ class Timeline:
         """The length of the video."""
         return self.frame_count / FRAME_RATE_HZ
 
+    @property
+    def next_start_frame(self) -> int:
+        """The frame in which a further line would begin: where the lines end that are known so far."""
+        return (self.segments[-1].samples.end + PAUSE_SAMPLES) // SAMPLES_PER_FRAME
+
 
 def build_timeline(lines: Sequence[SpokenLine], *, picture_counts: Mapping[str, int]) -> Timeline:
     """Lay the lines one after another with PAUSE_SAMPLES between and TAIL_SAMPLES after the last.

@@ -15,7 +15,7 @@ from gpu_runner.encoders import X264
 from local.addresses import ROOT, TASKS_SERVICE_ACCOUNT
 from local.tasks_emulator.emulator import EmulatorSettings, TasksEmulator
 from tests.faults.enumeration import TRIED
-from tests.faults.scenes import compose_quickly, normalise_quickly
+from tests.faults.scenes import encode_quickly, normalise_quickly
 from tests.faults.world import Emulators, World, use_clock_of_world
 from tests.functions.conftest import product
 from tests.indexes import require_indexes
@@ -106,7 +106,8 @@ def quick_renders(product: pytest.MonkeyPatch, progress_at_steps: None) -> None:
     """Renders take no time: FFmpeg is left out."""
     assert progress_at_steps is None
     product.setattr("gpu_runner.pipeline.normalise_line", normalise_quickly)
-    product.setattr("gpu_runner.pipeline.compose_video", compose_quickly)
+    product.setattr("gpu_runner.encoding.run_ffmpeg", encode_quickly)
+    product.setattr("gpu_runner.pipeline.measure_video_seconds", lambda *_, **__: 60.0)
     product.setattr("gpu_runner.pipeline.choose_encoder", lambda: X264)
 
 

@@ -33,7 +33,7 @@ def texts_of(captions: list[Caption]) -> list[str]:
 def rendered(folder: Path, text: str, *, frame_index: int = 3, background: str = "black") -> Frame:
     """One frame with the captions of a line of two seconds on a plain ground."""
     path = folder / "captions.ass"
-    write_captions(timeline_of(text), installed_fonts(), path)
+    write_captions(timeline_of(text).segments, installed_fonts(), path)
     argv = [
         *("ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", f"color={background}:s=1080x1920:r=30:d=3"),
         *("-vf", f"ass=filename={escape_filter_value(str(path))}:shaping=complex,select=eq(n\\,{frame_index})"),

@@ -1,26 +1,16 @@
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+"""The finished video, measured: what is seen and heard when, and how it is packed."""
+
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from gpu_runner.captions import write_captions
-from gpu_runner.composition import (
-    AI_NOTICE,
-    AI_SOURCE_TYPE,
-    ComposedVideo,
-    Composition,
-    compose_video,
-)
-from gpu_runner.encoders import X264, VideoEncoder
-from gpu_runner.errors import LeaseLostError
-from gpu_runner.ffmpeg import FfmpegError, NotAVideoError, ProgressReport
-from gpu_runner.fonts import installed_fonts
-from gpu_runner.soundtrack import LineAudio, join_lines, normalise_line
-from gpu_runner.timeline import SAMPLE_RATE_HZ, Side, SpokenLine, Timeline, build_timeline
+from gpu_runner.composition import AI_NOTICE, AI_SOURCE_TYPE
+from gpu_runner.encoders import X264
+from gpu_runner.encoding import EncodedVideo
+from gpu_runner.timeline import SAMPLE_RATE_HZ, Side
+from tests.gpu_runner.dialogues import BACKGROUND_COLOUR, COLOURS, Work, encode, prepare
 from tests.media import (
     FRAME_RATE_HZ,
     Frame,
@@ -33,70 +23,9 @@ from tests.media import (
     moov_is_first,
     probe,
     sound_of,
-    tone,
     write_background,
     write_counting_background,
-    write_picture,
-    write_wav,
 )
-
-DRAFT = VideoEncoder(  # for what does not depend on the encoder
-    name="libx264",
-    options=("-c:v", "libx264", "-preset", "ultrafast", "-crf", "35", "-pix_fmt", "yuv420p"),
-)
-COLOURS = {"ada": [(220, 30, 30), (230, 120, 20)], "bob": [(30, 30, 220)], "cyd": [(200, 20, 200)]}
-BACKGROUND_COLOUR = (32, 128, 32)
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A composition whose files lie in one folder."""
-
-    folder: Path
-    composition: Composition
-
-    @property
-    def timeline(self) -> Timeline:
-        return self.composition.timeline
-
-
-def prepare(folder: Path, lines: Sequence[tuple[str, str, float]], *, background: Path | None = None) -> Work:
-    """Each line is a speaker, a text and the seconds of its sound."""
-    paths: list[Path] = []
-    spoken: list[SpokenLine] = []
-    normalised: dict[float, LineAudio] = {}
-    for speaker, text, seconds in lines:
-        if seconds not in normalised:
-            voice = write_wav(folder / "voice.wav", tone(seconds, sample_rate_hz=24_000), sample_rate_hz=24_000)
-            normalised[seconds] = normalise_line(voice, folder / f"line-{seconds}.wav")
-        line = normalised[seconds]
-        paths.append(line.path)
-        spoken.append(SpokenLine(speaker=speaker, text=text, sample_count=line.sample_count, voiced=line.voiced))
-    pictures = {
-        speaker: [
-            write_picture(folder / f"{speaker}-%d-{index}.png", colour)
-            for index, colour in enumerate(COLOURS.get(speaker, []))
-        ]
-        for speaker in {line.speaker for line in spoken}
-    }
-    timeline = build_timeline(spoken, picture_counts={speaker: len(files) for speaker, files in pictures.items()})
-    join_lines(paths, timeline, folder / "all.wav")
-    write_captions(timeline, installed_fonts(), folder / "captions.ass")
-    return Work(
-        folder=folder,
-        composition=Composition(
-            timeline=timeline,
-            pictures=pictures,
-            captions=folder / "captions.ass",
-            audio=folder / "all.wav",
-            background=background or write_background(folder / "background.mp4", seconds=2),
-            start_seconds=1.3,
-        ),
-    )
-
-
-def compose(work: Work, *, encoder: VideoEncoder = DRAFT, name: str = "video.mp4") -> ComposedVideo:
-    return compose_video(work.composition, work.folder / name, encoder=encoder, timeout_seconds=120)
 
 
 def seconds_of(sample: int) -> float:
@@ -130,19 +59,19 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Work:
 
 
 @pytest.fixture(scope="module")
-def video(work: Work) -> ComposedVideo:
-    return compose(work, encoder=X264)
+def video(work: Work) -> EncodedVideo:
+    return encode(work, encoder=X264)
 
 
 @pytest.fixture(scope="module")
-def middle_frames(work: Work, video: ComposedVideo) -> list[Frame]:
+def middle_frames(work: Work, video: EncodedVideo) -> list[Frame]:
     """A frame from the middle of every line."""
     middles = [(segment.start_frame + segment.end_frame) // 2 for segment in work.timeline.segments]
     return frames_of(video.path, middles)
 
 
 @pytest.fixture(scope="module")
-def pause_frames(work: Work, video: ComposedVideo) -> list[Frame]:
+def pause_frames(work: Work, video: EncodedVideo) -> list[Frame]:
     """The first and the last frame of every pause, and the video's last frame."""
     indices: list[int] = []
     segments = work.timeline.segments
@@ -151,23 +80,23 @@ def pause_frames(work: Work, video: ComposedVideo) -> list[Frame]:
     return frames_of(video.path, [*indices, work.timeline.frame_count - 1])
 
 
-def test_the_picture_is_what_phones_play(video: ComposedVideo) -> None:
+def test_the_picture_is_what_phones_play(video: EncodedVideo) -> None:
     stream = probe(video.path)["video"]
     keys = ("codec_name", "profile", "width", "height", "pix_fmt", "r_frame_rate", "sample_aspect_ratio")
     assert [stream[key] for key in keys] == ["h264", "High", 1080, 1920, "yuv420p", "30/1", "1:1"]
 
 
-def test_the_sound_is_stereo_aac_at_48_khz(video: ComposedVideo) -> None:
+def test_the_sound_is_stereo_aac_at_48_khz(video: EncodedVideo) -> None:
     stream = probe(video.path)["audio"]
     assert [stream[key] for key in ("codec_name", "sample_rate", "channels")] == ["aac", "48000", 2]
 
 
-def test_there_is_one_picture_and_one_sound(video: ComposedVideo) -> None:
+def test_there_is_one_picture_and_one_sound(video: EncodedVideo) -> None:
     assert [stream["codec_type"] for stream in probe(video.path)["streams"]] == ["video", "audio"]
 
 
 @pytest.mark.parametrize("kind", ["video", "audio"])
-def test_each_stream_is_as_long_as_the_timeline_within_a_frame(work: Work, video: ComposedVideo, kind: str) -> None:
+def test_each_stream_is_as_long_as_the_timeline_within_a_frame(work: Work, video: EncodedVideo, kind: str) -> None:
     duration_seconds = float(probe(video.path)[kind]["duration"])
     assert duration_seconds == pytest.approx(work.timeline.duration_seconds, abs=1 / FRAME_RATE_HZ)
 
@@ -175,35 +104,28 @@ def test_each_stream_is_as_long_as_the_timeline_within_a_frame(work: Work, video
 def test_the_sound_is_not_cut_off_with_the_last_picture(tmp_path: Path) -> None:
     # Of the sounds of this length, the encoder still holds two packets when the last picture is done.
     work = prepare(tmp_path, [("ada", "Hello", 0.75)])
-    duration_seconds = float(probe(compose(work).path)["audio"]["duration"])
+    duration_seconds = float(probe(encode(work).path)["audio"]["duration"])
     assert duration_seconds == pytest.approx(work.timeline.duration_seconds, abs=0.002)
 
 
-def test_a_start_between_two_of_the_backgrounds_frames_adds_no_frame(tmp_path: Path) -> None:
-    background = write_background(tmp_path / "background.mp4", seconds=3)
-    work = prepare(tmp_path, [("ada", "Hello", 0.75)], background=background)
-    between = replace(work, composition=replace(work.composition, start_seconds=0.9139))
-    assert int(probe(compose(between).path)["video"]["nb_frames"]) == work.timeline.frame_count
-
-
-def test_it_has_exactly_the_timelines_frames(work: Work, video: ComposedVideo) -> None:
+def test_it_has_exactly_the_timelines_frames(work: Work, video: EncodedVideo) -> None:
     assert int(probe(video.path)["video"]["nb_frames"]) == work.timeline.frame_count == video.frame_count
 
 
-def test_it_plays_before_it_has_arrived(video: ComposedVideo) -> None:
+def test_it_plays_before_it_has_arrived(video: EncodedVideo) -> None:
     assert moov_is_first(video.path)
 
 
-def test_it_says_that_it_is_made_by_a_machine(video: ComposedVideo) -> None:
+def test_it_says_that_it_is_made_by_a_machine(video: EncodedVideo) -> None:
     tags = probe(video.path)["format"]["tags"]
     assert (tags["comment"], tags["description"]) == (AI_NOTICE, AI_SOURCE_TYPE)
 
 
-def test_it_does_not_say_where_the_background_was_filmed(video: ComposedVideo) -> None:
+def test_it_does_not_say_where_the_background_was_filmed(video: EncodedVideo) -> None:
     assert "location" not in probe(video.path)["format"]["tags"]
 
 
-def test_speech_is_heard_in_every_line_and_not_between(work: Work, video: ComposedVideo) -> None:
+def test_speech_is_heard_in_every_line_and_not_between(work: Work, video: EncodedVideo) -> None:
     sound = sound_of(video.path)
     segments = work.timeline.segments
     edge = 0.03  # AAC smears by a block
@@ -218,12 +140,12 @@ def test_speech_is_heard_in_every_line_and_not_between(work: Work, video: Compos
     assert max(in_pauses) < -60
 
 
-def test_both_channels_say_the_same(video: ComposedVideo) -> None:
+def test_both_channels_say_the_same(video: EncodedVideo) -> None:
     left, right = sound_of(video.path).T
     assert np.abs(left - right).max() < 0.01
 
 
-def test_the_whole_is_as_loud_as_it_should_be(video: ComposedVideo) -> None:
+def test_the_whole_is_as_loud_as_it_should_be(video: EncodedVideo) -> None:
     assert loudness_lufs(video.path) == pytest.approx(-16, abs=1)
 
 
@@ -252,7 +174,7 @@ def test_nobody_is_seen_between_the_lines(pause_frames: list[Frame], side: Side)
     assert all(is_near(corner_colour(frame, side), BACKGROUND_COLOUR) for frame in pause_frames)
 
 
-def test_a_picture_is_there_from_its_lines_first_frame_to_the_last(work: Work, video: ComposedVideo) -> None:
+def test_a_picture_is_there_from_its_lines_first_frame_to_the_last(work: Work, video: EncodedVideo) -> None:
     segment = work.timeline.segments[1]
     first, last = frames_of(video.path, [segment.start_frame, segment.end_frame - 1])
     assert is_near(corner_colour(first, segment.side), COLOURS["bob"][0])
@@ -275,8 +197,7 @@ def test_the_background_fills_the_whole_picture(pause_frames: list[Frame]) -> No
     assert all(is_near(colour, BACKGROUND_COLOUR) for colour in colours)
 
 
-def test_nothing_but_the_video_is_left_behind(work: Work, video: ComposedVideo) -> None:
-    assert [path.name for path in work.folder.iterdir() if path.suffix == ".part"] == []
+def test_its_size_is_told(video: EncodedVideo) -> None:
     assert video.size_bytes == video.path.stat().st_size
 
 
@@ -286,7 +207,7 @@ def test_nothing_but_the_video_is_left_behind(work: Work, video: ComposedVideo) 
 def test_a_short_background_begins_where_asked_and_goes_on_from_its_beginning(tmp_path: Path) -> None:
     background = write_counting_background(tmp_path / "back.mp4")
     work = prepare(tmp_path, [("eve", "", 2.4)], background=background)
-    numbers = np.round(mean_brightness_of_frames(compose(work).path) / 4).astype(int)
+    numbers = np.round(mean_brightness_of_frames(encode(work).path) / 4).astype(int)
     expected = (39 + np.arange(work.timeline.frame_count)) % 60
     assert np.abs(numbers - expected).max() <= 1
 
@@ -295,29 +216,22 @@ def test_a_short_background_begins_where_asked_and_goes_on_from_its_beginning(tm
 def test_a_background_of_any_shape_covers_the_picture(tmp_path: Path, size: str) -> None:
     background = write_background(tmp_path / "back.mp4", seconds=1, size=size)
     work = prepare(tmp_path, [("eve", "", 0.1)], background=background)
-    frame = frames_of(compose(work).path, [3])[0]
+    frame = frames_of(encode(work).path, [3])[0]
     edges = [frame[0], frame[-1], frame[:, 0], frame[:, -1]]
     assert all(is_near(edge.astype(np.float64).mean(axis=0), BACKGROUND_COLOUR) for edge in edges)
 
 
-def test_a_background_that_is_no_video_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "back.mp4").write_text("no video")
-    work = prepare(tmp_path, [("ada", "a", 0.1)], background=tmp_path / "back.mp4")
-    with pytest.raises(NotAVideoError):
-        compose(work)
-
-
-# Long, short, broken and stopped
+# Long and short
 
 
 def test_a_dialogue_of_one_short_word_works(tmp_path: Path) -> None:
     work = prepare(tmp_path, [("ada", "Hi", 0.05)])
-    assert int(probe(compose(work).path)["video"]["nb_frames"]) == work.timeline.frame_count
+    assert int(probe(encode(work).path)["video"]["nb_frames"]) == work.timeline.frame_count
 
 
 def test_a_dialogue_of_a_hundred_lines_works(tmp_path: Path) -> None:
     work = prepare(tmp_path, [(("ada", "bob")[index % 2], f"no {index}", 0.05) for index in range(100)])
-    video = compose(work)
+    video = encode(work)
     segments = [work.timeline.segments[index] for index in (0, 1, 98, 99)]
     frames = frames_of(video.path, [segment.start_frame for segment in segments])
     colours = [COLOURS["ada"][0], COLOURS["bob"][0], COLOURS["ada"][1], COLOURS["bob"][0]]
@@ -326,57 +240,3 @@ def test_a_dialogue_of_a_hundred_lines_works(tmp_path: Path) -> None:
         for frame, segment, colour in zip(frames, segments, colours, strict=True)
     )
     assert int(probe(video.path)["video"]["nb_frames"]) == work.timeline.frame_count
-
-
-def test_an_encoder_that_fails_is_replaced_by_x264_once(tmp_path: Path) -> None:
-    work = prepare(tmp_path, [("ada", "Hi", 0.05)])
-    broken = VideoEncoder(name="h264_broken", options=("-c:v", "h264_broken"))
-    assert compose(work, encoder=broken).encoder == "libx264"
-
-
-def test_a_second_encoder_gets_the_time_that_the_first_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, given = [1_000.0], []
-
-    def fail_late(*_: object, timeout_seconds: float, **__: object) -> None:
-        given.append(timeout_seconds)
-        clock[0] += 70
-        raise FfmpegError(["ffmpeg"], 1, "no encoder")
-
-    work = prepare(tmp_path, [("ada", "Hi", 0.05)])
-    monkeypatch.setattr("gpu_runner.composition.time", SimpleNamespace(monotonic=lambda: clock[0]))
-    monkeypatch.setattr("gpu_runner.composition.run_ffmpeg", fail_late)
-    broken = VideoEncoder(name="h264_broken", options=())
-
-    with pytest.raises(FfmpegError):
-        compose_video(work.composition, tmp_path / "video.mp4", encoder=broken, timeout_seconds=100)
-
-    assert given == [100, 30]
-
-
-def test_a_failure_of_x264_is_told_and_leaves_no_file(tmp_path: Path) -> None:
-    work = prepare(tmp_path, [("ada", "Hi", 0.05)])
-    work.composition.captions.unlink()
-    with pytest.raises(FfmpegError, match=r"captions\.ass"):
-        compose(work, encoder=X264)
-    assert [path for path in tmp_path.iterdir() if "video" in path.name] == []
-
-
-def test_a_stopped_encode_ends_at_once_and_leaves_no_file(tmp_path: Path) -> None:
-    work = prepare(tmp_path, [("ada", "Hi", 20.0)])
-    reports: list[ProgressReport] = []
-
-    def stop_once_it_encodes() -> None:
-        if reports:
-            raise LeaseLostError
-
-    with pytest.raises(LeaseLostError):
-        compose_video(
-            work.composition,
-            tmp_path / "video.mp4",
-            encoder=X264,
-            timeout_seconds=120,
-            on_progress=reports.append,
-            check=stop_once_it_encodes,
-        )
-    assert reports[-1].progress_percent < 100
-    assert [path for path in tmp_path.iterdir() if "video" in path.name] == []

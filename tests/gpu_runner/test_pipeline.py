@@ -6,6 +6,7 @@ import wave
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -191,25 +192,38 @@ def test_after_an_interruption_only_the_missing_line_is_spoken(
 def test_a_line_that_is_removed_after_it_was_found_is_spoken_again(
     db: Client, bucket: Bucket, services_of: Callable[[ToneVoice], Services]
 ) -> None:
-    def stop_at_the_second(count: int) -> None:
-        if count == 1:
-            raise TransientError("the voice server does not answer")
+    def remove_the_second(_count: int) -> None:
+        bucket.blob(objects["Good evening to you."]).delete()
 
-    def remove_the_first(_count: int) -> None:
-        for blob in lines:
-            blob.delete()
-
+    render_job(services_of(ToneVoice()), write_job(db).job_id)
+    script = db.document("scripts", "script1").get().to_dict() or {}
+    objects = {line["text"]: line["audioObject"] for line in script["dialogue"]}
+    bucket.blob(objects["Hello there, my friend."]).delete()
     job = write_job(db)
-    render_job(services_of(ToneVoice(stop_at_the_second)), job.job_id)
-    lines = list(bucket.list_blobs(prefix="lines/"))
-    missing, retried = ToneVoice(remove_the_first), ToneVoice()
+    missing, retried = ToneVoice(remove_the_second), ToneVoice()
 
     first = render_job(services_of(missing), job.job_id)
     second = render_job(services_of(retried), job.job_id)
 
-    assert len(lines) == 1
     assert (first, second) == (("interrupted", 500), (JobStatus.COMPLETED, 200))
-    assert (missing.spoken, retried.spoken) == (["Good evening to you."], ["Hello there, my friend."])
+    assert (missing.spoken, retried.spoken) == (["Hello there, my friend."], ["Good evening to you."])
+
+
+def test_a_line_is_encoded_while_the_next_one_is_spoken(
+    db: Client, services_of: Callable[[ToneVoice], Services], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded = threading.Event()
+
+    def run_and_tell(*arguments: Any, **named: Any) -> None:
+        run_ffmpeg(*arguments, **named)
+        encoded.set()
+
+    def wait_for_the_first(count: int) -> None:
+        assert count == 0 or encoded.wait(60)
+
+    monkeypatch.setattr("gpu_runner.encoding.run_ffmpeg", run_and_tell)
+
+    assert render_job(services_of(ToneVoice(wait_for_the_first)), write_job(db).job_id)[0] is JobStatus.COMPLETED
 
 
 def test_a_recording_without_its_words_is_transcribed_before_a_line_is_named(
@@ -362,7 +376,9 @@ def test_a_document_that_is_no_job_is_left_and_logged(
         pytest.param((FfmpegError(["ffmpeg"], 1, "Invalid data"), "failed"), id="refused its input"),
     ],
 )
-@pytest.mark.parametrize("command", ["normalise_line", "compose_video"])
+@pytest.mark.parametrize(
+    "command", ["pipeline.normalise_line", "encoding.run_ffmpeg", "pipeline.measure_video_seconds"]
+)
 def test_only_what_ffmpeg_itself_refuses_is_hopeless(
     db: Client,
     services_of: Callable[[ToneVoice], Services],
@@ -375,7 +391,7 @@ def test_only_what_ffmpeg_itself_refuses_is_hopeless(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(f"gpu_runner.pipeline.{command}", fail)
+    monkeypatch.setattr(f"gpu_runner.{command}", fail)
 
     assert render_job(services_of(ToneVoice()), write_job(db).job_id)[0] == outcome
 
@@ -509,7 +525,7 @@ def test_the_encode_gets_the_time_that_is_left(
         raise FfmpegTimeoutError(["ffmpeg"], None, "")
 
     monkeypatch.setattr("gpu_runner.pipeline.RENDER_SECONDS", 100.0)
-    monkeypatch.setattr("gpu_runner.pipeline.compose_video", time_out)
+    monkeypatch.setattr("gpu_runner.encoding.run_ffmpeg", time_out)
 
     render_job(services_of(ToneVoice()), write_job(db).job_id)
 

@@ -133,7 +133,7 @@ def installed_by(requirements: str) -> set[str]:
 def test_the_runners_own_tests_pass_inside(image: Path, tmp_path: Path) -> None:
     """With the image's modules, and with no other folder of the repository on the path."""
     (tmp_path / "tests" / "gpu_runner").mkdir(parents=True)
-    for name in ["media.py", *(f"gpu_runner/{test.partition('::')[0]}" for test in TESTS)]:
+    for name in ["media.py", "gpu_runner/dialogues.py", *(f"gpu_runner/{test.partition('::')[0]}" for test in TESTS)]:
         (tmp_path / "tests" / name).write_bytes((ROOT / "tests" / name).read_bytes())
     (tmp_path / "pytest.ini").write_text(
         "[pytest]\nfilterwarnings = error\ntimeout = 120\nmarkers =\n    attacks: what strangers try\n"
