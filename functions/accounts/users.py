@@ -9,7 +9,7 @@ from pydantic import ConfigDict, ValidationError, model_validator
 
 from contracts import log
 from contracts.message import Message
-from gcp.documents import wrong_fields
+from gcp.documents import fields_of, wrong_fields
 from gcp.errors import Unauthenticated
 from gcp.models import Answer, Switch
 from tokens.balance import read_balance
@@ -87,7 +87,7 @@ def find_user(db: "Client", user_id: str, *, transaction: "Transaction | None" =
     """The user of that id, None also for an id that is no user's. Raises ValidationError for a damaged document."""
     if not re.fullmatch(USER_ID, user_id):
         return None
-    fields = db.document("users", user_id).get(transaction=transaction).to_dict()
+    fields = fields_of(db.document("users", user_id).get(transaction=transaction))
     return read_user(user_id, fields) if fields is not None else None
 
 

@@ -11,7 +11,7 @@ from accounts.users import require_account
 from activities.activity import Activity
 from activities.statistics import ActivityStats
 from gcp.batches import delete_all
-from gcp.documents import read_document
+from gcp.documents import fields_of, read_document
 from gcp.page import Page, PageRequest, read_page
 from gcp.transactions import transact
 
@@ -43,7 +43,8 @@ def list_activities(
 
 def find_stats(db: "Client", user_id: str, *, transaction: "Transaction | None" = None) -> ActivityStats:
     """The statistics of the user's log: zeros where nothing was counted yet."""
-    return ActivityStats.model_validate(_stats_reference(db, user_id).get(transaction=transaction).to_dict() or {})
+    fields = fields_of(_stats_reference(db, user_id).get(transaction=transaction))
+    return ActivityStats.model_validate(fields or {})
 
 
 def count_activity(db: "Client", user_id: str, activity_id: str) -> bool:

@@ -13,6 +13,7 @@ from contracts.background import (
     is_news,
     refused,
 )
+from gcp.documents import fields_of
 from gcp.page import Page, PageRequest, read_page
 from gcp.transactions import transact
 
@@ -30,7 +31,7 @@ def list_listed(db: "Client", request: PageRequest) -> Page[BackgroundVideo]:
 
     query = db.collection("backgrounds").where(filter=FieldFilter("status", "==", BackgroundStatus.LISTED))
     found, next_token = read_page(query, "createdAt", request)
-    return Page([BackgroundVideo.model_validate(each.to_dict()) for each in found], next_token)
+    return Page([BackgroundVideo.model_validate(fields_of(each)) for each in found], next_token)
 
 
 def find_listed(db: "Client", name: str, *, transaction: "Transaction | None" = None) -> BackgroundVideo | None:

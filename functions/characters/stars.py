@@ -14,6 +14,7 @@ from accounts.users import require_account
 from characters.character import Character, is_character_id, require_visible
 from characters.store import find_character, find_characters, missing_characters
 from contracts.message import Message
+from gcp.documents import fields_of
 from gcp.errors import NotFound, ValidationFailed
 from gcp.page import Page, PageRequest, page_token
 from gcp.transactions import transact
@@ -34,7 +35,7 @@ class Stars(Message):
 
 def find_stars(db: "Client", user_id: str, *, transaction: "Transaction | None" = None) -> dict[str, datetime]:
     """When the user starred which character, by its id; some may have been deleted or hidden since."""
-    fields = _reference(db, user_id).get(transaction=transaction).to_dict()
+    fields = fields_of(_reference(db, user_id).get(transaction=transaction))
     return Stars.model_validate(fields or {}).characters
 
 

@@ -52,7 +52,8 @@ def read_picture(bucket: "Bucket", object_name: str) -> Iterator[bytes]:
             piece = first
             while piece:
                 yield piece
-                piece = reader.read(_PIECE_BYTES)
+                # A shorter one was the last, and asking for more would be a request that the bucket refuses.
+                piece = reader.read(_PIECE_BYTES) if len(piece) == _PIECE_BYTES else b""
 
     return pieces()
 

@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from contracts.media_paths import api_path, line_object, picture_object, recording_object, video_object
+from gcp.clients import media_bucket
 from gcp.settings import settings
 from local.addresses import ROOT
 from media.signing import signed_path
@@ -62,6 +63,17 @@ def test_a_large_picture_comes_in_full(send: Send, bucket: "Bucket") -> None:
     bucket.blob(PICTURE).upload_from_string(content, content_type="image/png")
 
     assert send("GET", api_path(PICTURE)).get_data() == content
+
+
+def test_a_picture_is_asked_for_once(send: Send, bucket: "Bucket") -> None:
+    bucket.blob(PICTURE).upload_from_string(files.picture(), content_type="image/png")
+    answers: list[requests.Response] = []
+    media_bucket().client._http.hooks["response"].append(lambda answer, **_: answers.append(answer))
+
+    send("GET", api_path(PICTURE)).get_data()
+
+    # The client also asks once for the bucket, in a thread of its own.
+    assert [each.status_code for each in answers if "alt=media" in each.url] == [206]
 
 
 @pytest.mark.parametrize("condition", ['"other", W/{}', "{}", "*"])
