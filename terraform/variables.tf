@@ -76,8 +76,8 @@ variable "gpu_max_instances" {
   default     = null
 
   validation {
-    condition     = var.gpu_max_instances == null ? true : var.gpu_max_instances >= 1 && var.gpu_max_instances <= 100 && floor(var.gpu_max_instances) == var.gpu_max_instances
-    error_message = "gpu_max_instances is a whole number from 1 to 100."
+    condition     = var.gpu_max_instances == null ? true : var.gpu_max_instances >= 1 && var.gpu_max_instances <= 200 && floor(var.gpu_max_instances) == var.gpu_max_instances
+    error_message = "gpu_max_instances is a whole number from 1 to 200."
   }
 }
 

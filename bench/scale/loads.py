@@ -1,7 +1,7 @@
 """The loads and policies that are tried, and how they are called in tables."""
 
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 from bench.scale.arrivals import DAY_SECONDS, Arrivals, draw_arrivals
 from bench.scale.choice import SEED, Trial, platform_of, recommend, try_policy
@@ -13,27 +13,28 @@ INSTANCES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 100, 128, 192, 256)
 INSTANCES_TRIED = 5  # for each load: those from the first that can do the day's work in a day
 HOLDS = ((5, 120.0), (10, 600.0), (20, 1_800.0))
 JOBS = 10_000  # at least, for each load
-DAYS = 5  # at least, but for no more than MOST_JOBS
-MOST_JOBS = 100_000
+DAYS = 5  # at least, but for no more than MORE times as many jobs
+MORE = 5
 SEEDS = range(1, 6)
 MONTH_DAYS = 365 / 12
 
 
+@lru_cache(maxsize=32)  # some hundred megabytes would be all
 def arrivals_of(figures: Figures, load: int, *, jobs: int = JOBS, seed: int = SEED) -> Arrivals:
-    """So many jobs, and so many days where that is not too much: a busiest hour is different on each."""
-    days = max(-(-jobs // load), min(DAYS, MOST_JOBS // load), 1)
+    """So many jobs, and so many days where that is not MORE times as many: a busiest hour differs by the day."""
+    days = max(-(-jobs // load), min(DAYS, MORE * jobs // load), 1)
     return draw_arrivals(figures, videos_a_day=load, days=days, seed=seed)
 
 
 def policies(figures: Figures, load: int, *, is_thorough: bool) -> Iterator[Policy]:
-    """Those that can do the work at all, and holds where the queue is ever empty for long.
+    """Those that can do the work at all; where the queue is ever empty for long, with instances that stay, and holds.
 
-    Less thorough is without holds, and without instances that stay where some are up day and night anyway.
+    Elsewhere some are up day and night anyway. Less thorough is without holds, and with one that stays.
     """
     offered = load * figures.mean_render_seconds / DAY_SECONDS
     quietest = load * min(figures.hour_weights) / sum(figures.hour_weights)
     is_ever_asleep = quietest * figures.idle_seconds / 3_600 < 10
-    always_up = 2 if is_thorough else int(is_ever_asleep)
+    always_up = (2 if is_thorough else 1) if is_ever_asleep else 0
     for most in [count for count in INSTANCES if count > offered][:INSTANCES_TRIED]:
         for least in range(min(always_up, most) + 1):
             yield Policy(most, least)

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from bench.scale.arrivals import DAY_SECONDS, Arrivals
 
@@ -44,8 +45,7 @@ class Platform:
     longest_idle_serves: bool = False
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """A try of a job on an instance, both by their numbers from 0."""
 
     job: int
@@ -57,12 +57,13 @@ class Run:
 
 @dataclass
 class Instance:
-    """`ended_at` is set when it is known; `idle_since` while it is idle."""
+    """`ended_at` is set when it is known; `idle_since` while it is idle; `is_looked_at` while an event will do so."""
 
     number: int
     began_at: float
     ended_at: float | None = None
     idle_since: float | None = None
+    is_looked_at: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,18 +102,23 @@ class _Cloud:
         self.under_way = self.up = self.starting = 0
         self.rate_allows_at = float("-inf")
         self.looks_at: float | None = None
-        # Of the same moment, what was added first happens first; sorted, so that it is a heap.
-        self.events: list[tuple[float, int, Callable[[float], None]]] = [
-            (at, job, partial(self.take_in, job)) for job, at in enumerate(arrivals.pressed_at)
-        ]
-        self.added = jobs
+        # Of the same moment, buttons come first, and then what was added first.
+        self.pressed = 0  # how many buttons have been
+        self.events: list[tuple[float, int, Callable[[float], None]]] = []
+        self.added = 0
 
     def run(self) -> Outcome:
         for _ in range(self.policy.min_instances):
             self.free(self.new_instance(0.0), 0.0)
-        while self.events:
-            now, _, happen = heapq.heappop(self.events)
-            happen(now)
+        events, due = self.events, [*self.arrivals.pressed_at, float("inf")]
+        while events or self.pressed < len(self.tries):
+            if not events or due[self.pressed] <= events[0][0]:
+                now = due[self.pressed]
+                self.take_in(self.pressed, now)
+                self.pressed += 1
+            else:
+                now, _, happen = heapq.heappop(events)
+                happen(now)
             if self.waiting:
                 self.send_tasks(now)
         horizon = max([self.arrivals.days * DAY_SECONDS, *self.last_ended])
@@ -195,10 +201,20 @@ class _Cloud:
             return
         instance.idle_since = now
         self.idle.append(instance)
-        self.add(now + self.platform.idle_seconds, partial(self.end_idle, instance, now))
+        if not instance.is_looked_at:
+            instance.is_looked_at = True
+            self.add(now + self.platform.idle_seconds, partial(self.end_idle, instance))
 
-    def end_idle(self, instance: Instance, idle_since: float, now: float) -> None:
-        if instance.idle_since == idle_since and self.up > self.policy.min_instances:
+    def end_idle(self, instance: Instance, now: float) -> None:
+        """The instance is looked at once in its idle time, and not for each run that it had meanwhile."""
+        instance.is_looked_at = False
+        if instance.idle_since is None:
+            return
+        ends_at = instance.idle_since + self.platform.idle_seconds
+        if now < ends_at:
+            instance.is_looked_at = True
+            self.add(ends_at, partial(self.end_idle, instance))
+        elif self.up > self.policy.min_instances:
             self.idle.remove(instance)
             self.end_instance(instance, now)
 

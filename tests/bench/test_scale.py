@@ -236,7 +236,7 @@ def test_the_defaults_are_those_of_terraform() -> None:
     limits = json.loads((ROOT / "terraform" / "queue.json").read_text())["rateLimits"]
 
     assert terraform_policy() == Policy(max_instances=limits["maxConcurrentDispatches"], min_instances=0)
-    assert terraform_most_instances() == 100
+    assert terraform_most_instances() == 200
     assert platform_of(Figures.read()).backoff_seconds[:6] == (5.0, 10.0, 20.0, 40.0, 60.0, 60.0)
 
 

@@ -45,13 +45,19 @@ def make_authors(scene: Scene, count: int) -> list[Author]:
     """The users, each with the initial tokens and a script, as sign-up and script generation leave them."""
     db, secret = scene.books.db, scene.cloud.env["JWT_SECRET"]
     # One after the other: the emulator has new users, whose ledgers it looks through, wait for each other.
-    return [_make_author(db, secret, scene.speakers) for _ in range(count)]
+    return [make_author(db, secret, scene.speakers) for _ in range(count)]
 
 
-def _make_author(db: FirestoreClient, secret: str, speakers: tuple[str, str]) -> Author:
-    user_id, script_id, now = uuid.uuid4().hex, uuid.uuid4().hex, datetime.now(UTC)
+def make_author(db: FirestoreClient, secret: str, speakers: tuple[str, str]) -> Author:
+    user_id, now = uuid.uuid4().hex, datetime.now(UTC)
     identity = Identity(user_id, "Load User", f"load-{user_id}@example.com", has_password=True)
     ensure_user(db, identity, InitialTokens(INITIAL_TOKENS, secret), now=now)
+    return Author(user_id, write_short_script(db, user_id, speakers), issue_session(user_id, [secret], now=now))
+
+
+def write_short_script(db: FirestoreClient, user_id: str, speakers: tuple[str, str]) -> str:
+    """The id of a script of one word that the user has now."""
+    script_id, now = uuid.uuid4().hex, datetime.now(UTC)
     script = Script(
         id=script_id,
         owner_id=user_id,
@@ -62,7 +68,7 @@ def _make_author(db: FirestoreClient, secret: str, speakers: tuple[str, str]) ->
         updated_at=now,
     )
     db.document("scripts", script_id).set(script.to_document())
-    return Author(user_id, script_id, issue_session(user_id, [secret], now=now))
+    return script_id
 
 
 def start_all(base_url: str, authors: Sequence[Author], background: str, *, within_seconds: float) -> list[Started]:
