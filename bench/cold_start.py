@@ -129,7 +129,9 @@ def main() -> None:
     names = sys.argv[1:] or functions()
     secrets = dict.fromkeys(("JWT_SECRET", "ADDRESS_HASH_KEY", "WEB_API_KEY"), SECRET)
     environment = product_environment(PORTS, secrets, {})
-    environment |= {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "THREADS": "16", "NO_GCE_CHECK": "true"}
+    environment |= {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "NO_GCE_CHECK": "true"}
+    lines = (ROOT / "functions" / ".env").read_text().splitlines()
+    environment |= dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     environment["FIREBASE_CONFIG"] = "{}"
     compiled = [sys.executable, "-m", "local.bytecode"]
     subprocess.run(compiled, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)

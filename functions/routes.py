@@ -85,11 +85,11 @@ ROUTES = (
         secrets=(*_JWT, "WEB_API_KEY"),
     ),
     Route(method="GET", path="/api/me", module="accounts.endpoints", function="get_me"),
-    Route(method="DELETE", path="/api/me", module="accounts.account_endpoints", function="delete_me"),
+    Route(method="DELETE", path="/api/me", module="accounts.deletion_endpoints", function="delete_me"),
     Route(
         method="GET",
         path="/api/my-data",
-        module="accounts.account_endpoints",
+        module="accounts.export_endpoints",
         function="get_my_data",
         # As list_my_scripts.
         memory=Memory.LARGE,

@@ -9,7 +9,8 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from gcp.endpoint import MAX_FORM_BYTES, MAX_JSON_BYTES
 from gcp.errors import Unauthenticated
-from gcp.models import BareAnswer, FileField, Form, NoBody
+from gcp.models import FileField, Form
+from gcp.wire import BareAnswer, NoBody
 from local.examples import EXAMPLES, PATH_EXAMPLES, Example
 from local.openapi_components import HEADERS, IDEMPOTENCY_KEY, SECURITY_SCHEMES, TAGS
 from local.openapi_errors import ERROR_SCHEMA, refusal, refusals_of

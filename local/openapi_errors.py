@@ -26,7 +26,7 @@ from gcp.errors import (
     WriterFailed,
     WrongCredentials,
 )
-from gcp.models import NoBody
+from gcp.wire import NoBody
 from routes import Access, Route
 
 INTERNAL = "INTERNAL"

@@ -9,9 +9,10 @@ from accounts.users import UserAnswer, find_user, stands
 from gcp.endpoint import Call, endpoint
 from gcp.errors import AddressTaken, RateLimited, SignInAgain, SignupClosed, Unauthenticated, WrongCredentials
 from gcp.front_door import client_network
-from gcp.models import Answer, Body, NoBody
+from gcp.models import Answer, Body
 from gcp.settings import settings
 from gcp.text import name_text
+from gcp.wire import NoBody
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client

@@ -10,9 +10,10 @@ from contracts import log
 from gcp.clients import firestore
 from gcp.endpoint import Call, endpoint
 from gcp.errors import ValidationFailed
-from gcp.models import Answer, NoBody, WithHeaders
+from gcp.models import Answer
 from gcp.page import Page, page_limit, page_parameters, page_request, paged
 from gcp.settings import settings
+from gcp.wire import NoBody, WithHeaders
 from media.signing import signed_path
 
 _DEFAULT_LIMIT = 50

@@ -6,8 +6,9 @@ from contracts.media_paths import api_path
 from gcp.clients import firestore
 from gcp.endpoint import Call, endpoint
 from gcp.errors import ValidationFailed
-from gcp.models import Answer, NoBody, WithHeaders
+from gcp.models import Answer
 from gcp.page import page_parameters, page_request, paged
+from gcp.wire import NoBody, WithHeaders
 
 
 class BackgroundAnswer(Answer):

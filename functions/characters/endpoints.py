@@ -34,9 +34,10 @@ from gcp.clients import firestore, media_bucket
 from gcp.endpoint import Call, endpoint
 from gcp.errors import Forbidden, NotFound, RateLimited, ValidationFailed
 from gcp.idempotency import begin, given_back_unless_made, key_of
-from gcp.models import Answer, NoBody, WithHeaders
+from gcp.models import Answer
 from gcp.page import Page, PageRequest, limit_parameter, page_limit, page_parameters, page_request, paged
 from gcp.settings import settings
+from gcp.wire import NoBody, WithHeaders
 from limits.rate_limits import spend
 
 

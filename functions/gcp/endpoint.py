@@ -6,6 +6,7 @@ which memory, timeout, concurrency and secrets it is deployed.
 
 import functools
 import importlib
+import json
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from flask import Request, Response
-from pydantic import BaseModel, TypeAdapter, ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from contracts import log
@@ -22,18 +22,20 @@ from contracts.environment import ConfigurationError
 from gcp.cors import cors_headers, preflight_headers
 from gcp.deployment import CalledBy, Deployment, deployed
 from gcp.errors import ApiError, BodyTooLarge, MethodNotAllowed, NotFound, Unavailable, ValidationFailed
-from gcp.form import read_form
 from gcp.front_door import original_headers, original_path
-from gcp.models import Form, NoBody, QueryParameter, WithHeaders
 from gcp.settings import settings
-from gcp.validation import validation_details
+from gcp.wire import NoBody, QueryParameter, WithHeaders
 from routes import NOT_FOUND_FUNCTION, Access, Route, route_of, siblings
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel, TypeAdapter
+
     from accounts.users import User
 
-BodyModel = TypeVar("BodyModel", bound=BaseModel)
-Answers = BaseModel | Sequence[BaseModel] | WithHeaders | Response
+    Answers = BaseModel | Sequence[BaseModel] | WithHeaders | Response
+
+# A pydantic model, or NoBody.
+BodyModel = TypeVar("BodyModel")
 
 MAX_JSON_BYTES = 512 * 1024  # 100 lines of 400 letters of 4 bytes each, with their quotes, fit several times
 MAX_FORM_BYTES = 30 * 1024 * 1024  # the platform's own limit is 32 MiB for the whole request
@@ -67,22 +69,22 @@ class Call(Generic[BodyModel]):
 class Operation(Protocol):
     """What `handle` needs to know of a decorated function, its siblings' included."""
 
-    body: type[BaseModel]
+    body: type[Any]
     answer: Any
     query: Sequence[QueryParameter]
     refuses: Sequence[type[ApiError]]
     idempotent: bool
-    handler: Callable[[Call[Any]], Answers]
+    handler: "Callable[[Call[Any]], Answers]"
 
 
 def endpoint(
     *,
     answer: Any,
-    body: type[BodyModel] = NoBody,  # type: ignore[assignment]  # the default is a BaseModel as any other
+    body: type[BodyModel] = NoBody,  # type: ignore[assignment]  # the default is one as any other
     query: Sequence[QueryParameter] = (),
     refuses: Sequence[type[ApiError]] = (),
     idempotent: bool = False,
-) -> Callable[[Callable[[Call[BodyModel]], Answers]], Callable[[Request], Response]]:
+) -> "Callable[[Callable[[Call[BodyModel]], Answers]], Callable[[Request], Response]]":
     """A deployable function of the handler's name.
 
     The rest is for the API document: `answer` is the type of what the handler returns, or its BareAnswers, `query` what
@@ -90,7 +92,7 @@ def endpoint(
     `idempotent` when it keeps an Idempotency-Key (gcp.idempotency).
     """
 
-    def decorate(handler: Callable[[Call[BodyModel]], Answers]) -> Callable[[Request], Response]:
+    def decorate(handler: "Callable[[Call[BodyModel]], Answers]") -> Callable[[Request], Response]:
         route = route_of(handler.__name__)
 
         def function(request: Request) -> Response:
@@ -213,8 +215,10 @@ def _dispatch(request: Request, named: Route | None, request_id: str, fields: di
 
 
 @functools.cache
-def _adapter(answer: Any) -> TypeAdapter[Any]:
+def _adapter(answer: Any) -> "TypeAdapter[Any]":
     """Made once: for a list of models that takes longer than to write the list."""
+    from pydantic import TypeAdapter
+
     return TypeAdapter(answer)
 
 
@@ -242,10 +246,17 @@ def _authenticate(headers: Mapping[str, str], route: Route) -> "tuple[User | Non
     return caller.user, caller.signed_in_at
 
 
-def _parse(request: Request, model: type[BaseModel]) -> tuple[BaseModel, Mapping[str, Sequence[bytes]]]:
+def _parse(request: Request, model: type[Any]) -> tuple[Any, Mapping[str, Sequence[bytes]]]:
     """The body as its model, and the files of a form. Raises ValidationFailed and BodyTooLarge."""
     if model is NoBody:
         return NoBody(), {}
+    # Deferred: operations without a body and without a model in their answer load no pydantic.
+    from pydantic import ValidationError
+
+    from gcp.form import read_form
+    from gcp.models import Form
+    from gcp.validation import validation_details
+
     _check_size(request, MAX_FORM_BYTES if issubclass(model, Form) else MAX_JSON_BYTES)
     try:
         if not issubclass(model, Form):
@@ -271,7 +282,7 @@ def _internal_error(request_id: str) -> Response:
 
 
 def _json(content: object, status: int, headers: Mapping[str, str]) -> Response:
-    body = _adapter(Any).dump_json(content)
+    body = json.dumps(content, separators=(",", ":"))
     return Response(
         body, status=status, content_type="application/json", headers={"Cache-Control": "no-store", **headers}
     )

@@ -1,7 +1,7 @@
 """The bases of request bodies and answers, and how a switch that admins set is read."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -55,33 +55,6 @@ class Form(BaseModel):
         frozen=True,
         defer_build=True,
     )
-
-
-class NoBody(Body):
-    """Nothing is read from the request's body."""
-
-
-class QueryParameter(NamedTuple):
-    """A parameter of the query, for the API document; the handler reads it from the call and checks it."""
-
-    name: str
-    schema: Mapping[str, object]
-    description: str
-
-
-class BareAnswer(NamedTuple):
-    """An answer that is not JSON, for the API document; `content_type` is empty when it has no body."""
-
-    status: int
-    description: str
-    content_type: str = ""
-
-
-class WithHeaders(NamedTuple):
-    """What a handler returns when its answer needs headers: the answer itself, and they."""
-
-    content: Any
-    headers: Mapping[str, str]
 
 
 class Answer(BaseModel):

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from gcp.errors import ValidationFailed
-from gcp.models import QueryParameter, WithHeaders
+from gcp.wire import QueryParameter, WithHeaders
 
 if TYPE_CHECKING:
     from google.cloud.firestore import DocumentSnapshot, Query

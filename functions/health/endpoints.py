@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 from contracts.runner_report import RunnerStatus, status_now
 from gcp.endpoint import Call, endpoint
-from gcp.models import Answer, NoBody, WithHeaders
+from gcp.models import Answer
+from gcp.wire import NoBody, WithHeaders
 from health.bounded import Outcome
 from health.checks import Findings, health_check
 

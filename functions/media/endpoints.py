@@ -7,8 +7,8 @@ from flask import Response
 from contracts.media_paths import Media, api_path, media_of_path
 from gcp.endpoint import Call, endpoint
 from gcp.errors import Forbidden, NotFound, RateLimited, SignupClosed, Unauthenticated
-from gcp.models import BareAnswer, NoBody
 from gcp.settings import settings
+from gcp.wire import BareAnswer, NoBody
 from media.signing import SIGNATURE, is_signed
 from media.store import download_address, read_picture, require_picture
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from contracts.media_paths import api_path
-from gcp.models import QueryParameter
+from gcp.wire import QueryParameter
 
 _DAY_SECONDS = 86_400
 

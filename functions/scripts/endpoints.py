@@ -10,10 +10,11 @@ from contracts import log
 from gcp.clients import firestore
 from gcp.endpoint import Call, endpoint
 from gcp.errors import NotFound, RateLimited, ValidationFailed, WriterFailed
-from gcp.models import Answer, Body, NoBody, WithHeaders
+from gcp.models import Answer, Body
 from gcp.page import page_parameters, page_request, paged
 from gcp.settings import settings
 from gcp.text import prose_text
+from gcp.wire import NoBody, WithHeaders
 from scripts.audio_status import AudioStatusAnswer
 from scripts.script import (
     MAX_CHARACTERS,

@@ -6,9 +6,10 @@ from contracts import log
 from gcp.clients import firestore
 from gcp.endpoint import Call, endpoint
 from gcp.errors import InsufficientTokens, JobEnded, JobUnfinished, NotFound, RateLimited, ValidationFailed
-from gcp.models import Answer, Body, NoBody, WithHeaders
+from gcp.models import Answer, Body
 from gcp.page import page_parameters, page_request, paged
 from gcp.settings import settings
+from gcp.wire import NoBody, WithHeaders
 from videos.job_view import VideoJobAnswer, VideoStatusAnswer
 
 _DEFAULT_JOBS = 10

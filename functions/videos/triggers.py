@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from contracts import log
-from contracts.video_job import VideoJob
 from gcp.document_event import Fields
 from gcp.trigger import every_minute, trigger_written
 
@@ -27,6 +26,7 @@ def on_video_job_written(params: Mapping[str, str], before: Fields | None, after
     from pydantic import ValidationError
 
     from activities.activity import record_activity
+    from contracts.video_job import VideoJob
     from gcp.clients import firestore, media_bucket
     from gcp.documents import wrong_fields
     from media.removal import find_deletions_waiting_for, remove_media

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from gcp.models import NoBody
+from gcp.wire import NoBody
 from routes import ROUTES, Access, Route
 from tests.attacks.conftest import Ask, MakeUser
 from tests.functions.killed import everything

@@ -16,8 +16,9 @@ from werkzeug.test import EnvironBuilder
 from accounts.sessions import issue_session
 from accounts.users import User
 from gcp import clients
-from gcp.models import Form, NoBody
+from gcp.models import Form
 from gcp.settings import settings
+from gcp.wire import NoBody
 from media.signing import signed_path
 from routes import ROUTES, Access, Route, route_of, siblings
 from tests.functions.things import (

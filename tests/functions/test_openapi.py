@@ -14,7 +14,8 @@ from pydantic import TypeAdapter
 import main
 from characters import limits
 from gcp.endpoint import MAX_FORM_BYTES
-from gcp.models import Form, NoBody
+from gcp.models import Form
+from gcp.wire import NoBody
 from local.addresses import ROOT
 from local.examples import EXAMPLES
 from local.openapi import openapi_document

@@ -15,8 +15,9 @@ from contracts.message import Message
 from contracts.video_job import VideoJob
 from feedback.store import Feedback
 from gcp import clients
-from gcp.models import Form, NoBody
+from gcp.models import Form
 from gcp.settings import settings
+from gcp.wire import NoBody
 from local.writer_server import Desk
 from routes import ROUTES, Route, route_of
 from scripts.script import Script
