@@ -1,0 +1,285 @@
+"""A job's whole time over the time of its speech and of its encode, where the voice takes as long as the encoder.
+
+    .venv/bin/python bench/job.py
+
+A dialogue of a minute in eight lines is rendered as the runner renders it: claimed from Firestore's emulator, spoken by
+a server that answers as F5-TTS does and is slowed down until eight lines take as long as the encode, encoded, uploaded.
+Each round encodes the bare background with the same settings, renders a new job, and renders it again with one line
+edited. A job that did one thing after the other would be at 1.
+"""
+
+import hashlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import requests
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "functions")]
+
+from google.cloud.firestore import Client
+from google.cloud.storage import Bucket
+from google.cloud.storage import Client as StorageClient
+
+from bench.render.dialogue import MINUTE
+from bench.render.floor import FFMPEG
+from bench.render.ground import make_ground
+from bench.render.quality import WHOLE, ssim
+from bench.report import machine, spread
+from bench.services import served, services
+from contracts.job_snapshot import Background, JobSnapshot, Line, Speaker
+from contracts.video_job import DEADLINE, JobStatus, StepName, VideoFile, VideoJob
+from gpu_runner.background import Backgrounds
+from gpu_runner.composition import COVER
+from gpu_runner.encoders import choose_encoder
+from gpu_runner.health import RunnerHealth
+from gpu_runner.jobs import Jobs
+from gpu_runner.media_store import MediaStore
+from gpu_runner.reports import Reports
+from gpu_runner.server import Services, render_job
+from gpu_runner.voice import F5Voice
+from local.addresses import HOST, PROJECT_ID, Ports
+from local.samples import make_missing, make_samples
+
+ROUNDS = 5
+EDITED_LINE = 4
+BACKGROUND = "library/ground.mp4"
+# Below the ports that the kernel gives to outgoing connections.
+PORTS = Ports().shifted(18_000)
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One job's time, and what each of its steps took of it."""
+
+    job_id: str
+    seconds: float
+    step_seconds: dict[StepName, float]
+    video: VideoFile
+
+
+@dataclass(frozen=True)
+class Round:
+    encode_seconds: float
+    whole: Rendered
+    edited: Rendered
+
+
+class Studio:
+    """A runner, and the media of a dialogue in its bucket."""
+
+    def __init__(self, db: Client, bucket: Bucket, voice_url: str, scratch: Path) -> None:
+        self._db, self._bucket, self._voice_url = db, bucket, voice_url
+        self._samples = ROOT / ".local" / "samples"
+        make_samples(self._samples)
+        for letter in "ab":
+            for index, picture in enumerate(sorted(self._samples.glob(f"{letter}_*.png"))):
+                bucket.blob(f"images/{letter}/{index}.png").upload_from_filename(str(picture))
+        ground = ROOT / ".local" / "bench" / "ground.mp4"
+        ground.parent.mkdir(parents=True, exist_ok=True)
+        make_missing(ground, make_ground)
+        self.background = ground
+        bucket.blob(BACKGROUND).upload_from_filename(str(ground), timeout=300)
+        health, media = RunnerHealth(voice_url, scratch), MediaStore(bucket)
+        self.voice = F5Voice(voice_url, voice_id="f5-tts")
+        self._services = Services(
+            jobs=Jobs(db),
+            backgrounds=Backgrounds(db, media, scratch),
+            reports=Reports(db, health.troubles),
+            health=health,
+            media=media,
+            voice=self.voice,
+            scratch_root=scratch,
+        )
+
+    def slow_down(self, seconds: float) -> None:
+        """Every line takes so much longer from now on."""
+        url = f"{self._voice_url}development/delay"
+        requests.put(url, json={"seconds": seconds}, timeout=10).raise_for_status()
+
+    def speaker(self, letter: str, take: int) -> Speaker:
+        """Of a recording of its own in each take, so that no line of another take is found."""
+        name = f"recordings/ann/{hashlib.sha256(f'{letter}{take}'.encode()).hexdigest()[:32]}.wav"
+        self._bucket.blob(name).upload_from_filename(str(self._samples / f"voice_{letter}.wav"))
+        return Speaker(
+            character_id=letter,
+            display_name=letter,
+            recording=name,
+            ref_text=(self._samples / f"voice_{letter}.txt").read_text().strip(),
+            pictures=tuple(
+                f"images/{letter}/{index}.png" for index in range(len(list(self._samples.glob(f"{letter}_*.png"))))
+            ),
+            speed=1.0,
+            nfe_steps=32,
+            cross_fade_duration=0.15,
+            remove_silences=False,
+        )
+
+    def speech_seconds(self, take: int, scratch: Path) -> float:
+        """How long the voice takes for all lines when nothing else happens."""
+        speakers = {letter: self.speaker(letter, take) for letter in "ab"}
+        recordings = {letter: self._samples / f"voice_{letter}.wav" for letter in "ab"}
+        began = time.monotonic()
+        for line in MINUTE:
+            self.voice.speak(
+                line.text,
+                speakers[line.speaker],
+                recordings[line.speaker],
+                seed=1,
+                target=scratch / "line.wav",
+                check=lambda: None,
+            )
+        return time.monotonic() - began
+
+    def render(self, take: int, texts: Sequence[str], job_id: str) -> Rendered:
+        """The job of this id, from its claim to its completion."""
+        now = datetime.now(UTC)
+        speakers = tuple(self.speaker(letter, take) for letter in "ab")
+        lines = tuple(Line(speaker=line.speaker, text=text) for line, text in zip(MINUTE, texts, strict=True))
+        job = VideoJob(
+            job_id=job_id,
+            script_id="script",
+            user_id="ann",
+            title="The tide",
+            price_tokens=1,
+            background_video="ground.mp4",
+            created_at=now,
+            deadline_at=now + DEADLINE,
+            check_at=now + timedelta(minutes=1),
+        )
+        background = Background(name="ground.mp4", object_name=BACKGROUND, duration_seconds=84.0)
+        snapshot = JobSnapshot(job_id=job_id, user_id="ann", lines=lines, speakers=speakers, background=background)
+        dialogue = [{"speaker": line.speaker, "text": line.text, "audioObject": None} for line in lines]
+        self._db.document("videoJobs", job_id).set(job.to_document())
+        self._db.document("videoJobSnapshots", job_id).set(snapshot.to_document())
+        self._db.document("scripts", "script").set({"ownerId": "ann", "dialogue": dialogue, "video": None})
+        for each in speakers:  # a video of a character that is gone is cancelled
+            recording = {"objectName": each.recording, "refText": each.ref_text}
+            self._db.document("characters", each.character_id).set({"recording": recording})
+        began = time.monotonic()
+        outcome = render_job(self._services, job_id)
+        seconds = time.monotonic() - began
+        stored = VideoJob.model_validate(self._db.document("videoJobs", job_id).get().to_dict())
+        if outcome[0] is not JobStatus.COMPLETED or stored.video is None:
+            raise SystemExit(f"The job was not completed: {outcome}, {stored.error_code}")
+        step_seconds = {
+            step.step_name: (step.completed_at - step.started_at).total_seconds()
+            for step in stored.steps
+            if step.completed_at and step.started_at
+        }
+        return Rendered(job_id, seconds, step_seconds, stored.video)
+
+    def fetch(self, rendered: Rendered, target: Path) -> Path:
+        self._bucket.blob(rendered.video.object_name).download_to_filename(str(target))
+        return target
+
+    def forget(self, rendered: Rendered) -> None:
+        """The job's name is free for another video."""
+        self._bucket.blob(rendered.video.object_name).delete()
+
+
+def encode_seconds(background: Path, seconds: float, target: Path) -> float:
+    """How long it takes to encode as much of the bare background as the video is long, with the same settings."""
+    argv = [*FFMPEG, "-i", str(background), "-vf", COVER, "-an", *choose_encoder().options, "-t", f"{seconds:.3f}"]
+    began = time.monotonic()
+    subprocess.run([*argv, "-f", "mp4", str(target)], check=True)
+    return time.monotonic() - began
+
+
+def edited(texts: Sequence[str]) -> list[str]:
+    changed = list(texts)
+    changed[EDITED_LINE] += " Really."
+    return changed
+
+
+def likeness(studio: Studio, rendered: Rendered, take: int, texts: Sequence[str], scratch: Path) -> float:
+    """SSIM of the video of many pieces to that of the same job in one, for which every line is there."""
+    pieces = studio.fetch(rendered, scratch / "pieces.mp4")
+    studio.forget(rendered)
+    one = studio.render(take, texts, rendered.job_id)
+    return ssim(pieces, studio.fetch(one, scratch / "one.mp4"), WHOLE)
+
+
+def measure(studio: Studio, scratch: Path) -> tuple[list[Round], float, float]:
+    """The rounds, the speech's seconds, and how like the videos of pieces are to those of one."""
+    texts = [line.text for line in MINUTE]
+    target = scratch / "bare.mp4"
+    studio.slow_down(0)
+    studio.speech_seconds(0, scratch)
+    natural = studio.speech_seconds(0, scratch)
+    first = studio.render(0, texts, f"{0:032x}")
+    encode = encode_seconds(studio.background, first.video.duration_seconds, target)
+    delay = max(0.0, encode - natural) / len(texts)
+    studio.slow_down(delay)
+    speech = natural + delay * len(texts)
+    print(f"  speech {speech:.1f} s, encode {encode:.1f} s", file=sys.stderr, flush=True)
+    rounds = []
+    for take in range(1, ROUNDS + 1):
+        encode = encode_seconds(studio.background, first.video.duration_seconds, target)
+        whole = studio.render(take, texts, f"{take:032x}")
+        again = studio.render(take, edited(texts), f"{take + 100:032x}")
+        rounds.append(Round(encode, whole, again))
+        print(
+            f"  round {take} of {ROUNDS}: encode {encode:.1f} s, job {whole.seconds:.1f} s,"
+            f" edited {again.seconds:.1f} s",
+            file=sys.stderr,
+            flush=True,
+        )
+    return rounds, speech, likeness(studio, rounds[-1].whole, ROUNDS, texts, scratch)
+
+
+def report(rounds: list[Round], speech: float, alike: float) -> None:
+    video = rounds[0].whole.video
+    sums = [speech + each.encode_seconds for each in rounds]
+    jobs = {
+        "a new job": [each.whole for each in rounds],
+        "one line edited": [each.edited for each in rounds],
+    }
+    print("## From the button to the file\n")
+    print(
+        f"{machine()}, {choose_encoder().name}; {video.duration_seconds:.1f} s of video in {len(MINUTE)} lines,"
+        f" {ROUNDS} rounds."
+    )
+    print(
+        f"Speech alone takes {speech:.1f} s, the bare encode {spread((each.encode_seconds for each in rounds), 1)} s.\n"
+    )
+    print("| | whole job over speech + encode | seconds | " + " | ".join(StepName) + " |")
+    print("|---|---:|---:|" + "---:|" * len(StepName))
+    for name, rendered in jobs.items():
+        ratios = [each.seconds / total for each, total in zip(rendered, sums, strict=True)]
+        shares = [
+            f"{statistics.median(each.step_seconds[step] / each.seconds for each in rendered):.0%}" for step in StepName
+        ]
+        print(
+            f"| {name} | {spread(ratios)} | {spread((each.seconds for each in rendered), 1)} | {' | '.join(shares)} |"
+        )
+    print(
+        "\nThe steps' columns are their shares of the job. While lines are spoken (audio_generation), those before them"
+        " are encoded;\nthe last step is what is left of the encode then, and the upload."
+        f"\nThe video of many pieces has an SSIM of {alike:.4f} to the same one encoded in one piece."
+    )
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        scratch, runner = Path(folder), Path(folder) / "runner"
+        runner.mkdir()
+        voice = [sys.executable, "-m", "local.voice_server", "--port", str(PORTS.voice)]
+        with services(PORTS, scratch), served(voice, PORTS.voice, os.environ):
+            os.environ["FIRESTORE_EMULATOR_HOST"] = f"{HOST}:{PORTS.firestore}"
+            os.environ["STORAGE_EMULATOR_HOST"] = PORTS.url("storage")
+            bucket = StorageClient(project=PROJECT_ID).create_bucket("job-benchmark")
+            studio = Studio(Client(project=PROJECT_ID), bucket, PORTS.url("voice") + "/", runner)
+            report(*measure(studio, scratch))
+
+
+if __name__ == "__main__":
+    main()
