@@ -3,7 +3,7 @@
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo stop test test-faults test-attacks test-kill test-load test-mutants soak test-f5 lint check
-.PHONY: reconcile retry rotate-jwt-key deploy-check sbom routes reset
+.PHONY: reconcile retry rotate-jwt-key deploy-check bench sbom routes reset
 
 # What takes long, or needs more than `make setup` brings, has a command of its own.
 ON_DEMAND := deploy or f5 or kill or load or soak or mutants
@@ -81,6 +81,10 @@ deploy-check: setup  ## what can be proved of the deployment without an account:
 	@python3 -m local.setup --deploy
 	@$(PYTHON) -m pytest -m deploy
 	@sed -n '/^## What make deploy-check proves/,/^## The schemas/{/^## The schemas/!p;}' tests/terraform/README.md
+
+bench: setup  ## measure everything against its floors and peers, and write docs/performance.md; an hour on a quiet machine (ONLY=job)
+	@$(PYTHON) -m local.background make-way
+	@$(PYTHON) -m bench $(ONLY)
 
 sbom: setup  ## write what each deployment consists of into .local/sbom, as CycloneDX
 	@python3 -m local.setup --deploy
