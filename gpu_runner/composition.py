@@ -195,11 +195,9 @@ def _graph(piece: Piece, shown: Sequence[_ShownPicture], cut: _Cut, captions: Pa
         windows = "+".join(f"between(n,{start},{end - 1})" for start, end in picture.frames)
         chains.append(f"[base{index}][picture{index}]overlay=x={x}:y=H-h:enable='{windows}'[base{index + 1}]")
     # Not `-frames:v`: it ends the file with the last picture and drops the sound that is still in the encoder.
-    # Captions are drawn at the video's times, and the piece begins at 0.
-    at_video_time = f"trim=end_frame={piece.frame_count},setpts=(N+{piece.start_frame})/{FRAME_RATE_HZ}/TB"
+    # Captions are drawn at the video's times, and the piece begins at 0. Counted in whole frames: a time that is a
+    # fraction is cut off, and N/30 often lies just below.
+    at_video_time = f"trim=end_frame={piece.frame_count},settb=1/{FRAME_RATE_HZ},setpts=N+{piece.start_frame}"
     captions_file = escape_filter_value(str(captions.absolute()))
-    chains.append(
-        f"[base{len(shown)}]{at_video_time},ass=filename={captions_file}:shaping=complex,"
-        f"setpts=N/{FRAME_RATE_HZ}/TB[video]"
-    )
+    chains.append(f"[base{len(shown)}]{at_video_time},ass=filename={captions_file}:shaping=complex,setpts=N[video]")
     return ";".join(chains)

@@ -69,8 +69,8 @@ def test_the_command_of_a_piece_is_exactly_this() -> None:
         "[0:v:0]format=rgba,scale=720:860:force_original_aspect_ratio=decrease:force_divisible_by=2"
         ":flags=lanczos:out_color_matrix=bt709,setsar=1,format=yuva420p[picture0];"
         "[base0][picture0]overlay=x=W-w-30:y=H-h:enable='between(n,0,30)'[base1];"
-        "[base1]trim=end_frame=38,setpts=(N+37)/30/TB,ass=filename=/scratch/captions.ass:shaping=complex,"
-        "setpts=N/30/TB[video]"
+        "[base1]trim=end_frame=38,settb=1/30,setpts=N+37,ass=filename=/scratch/captions.ass:shaping=complex,"
+        "setpts=N[video]"
     )
     assert argv == [
         *("ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error", "-y", "-progress", "pipe:1", "-nostats"),
