@@ -19,6 +19,8 @@ SEAMLESS_SLACK_SECONDS = 10.0
 # IPTC's term for media that a trained model made in part.
 AI_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 
+_FRAMES_PER_TENTH = FRAME_RATE_HZ // 10
+
 # What is shown of a background: its middle, as large as the video. Scaling is dear: what brings the frames to the
 # video's rate comes before it.
 COVER = (
@@ -54,6 +56,14 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class Sound:
+    """The whole video's sound: a WAV file, and the AAC file that is made of it."""
+
+    wav: Path
+    aac: Path
+
+
+@dataclass(frozen=True, slots=True)
 class _ShownPicture:
     """One picture and the frames of its piece, ends excluded, in which it is seen."""
 
@@ -64,9 +74,9 @@ class _ShownPicture:
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """Which part of the background a piece shows: from so many frames after a whole second, or past the file's end."""
+    """Which part of the background a piece shows: from so many frames after a tenth of a second, or past its end."""
 
-    seek_seconds: int
+    seek_seconds: float
     skipped_frames: int
     wraps: bool
 
@@ -84,12 +94,11 @@ def place_background(start_seconds: float, *, background_seconds: float, video_s
 
 
 def piece_argv(
-    scene: Scene, piece: Piece, output: Path, *, captions: Path, encoder: VideoEncoder, sound: tuple[Path, Path] | None
+    scene: Scene, piece: Piece, output: Path, *, captions: Path, encoder: VideoEncoder, sound: Sound | None
 ) -> list[str]:
     """The command that writes the piece's picture to `output`, an MP4 file without sound. Reads nothing.
 
-    With `sound` it makes the whole video's sound beside it, of the WAV file that comes first into the AAC file that
-    comes second: whoever encodes the last piece waits for no second process then.
+    With `sound` it makes that beside it: whoever encodes the last piece waits for no second process then.
     """
     shown = _shown_pictures(scene, piece)
     cut = _cut(scene, piece)
@@ -107,24 +116,23 @@ def piece_argv(
     graph = _graph(piece, shown, cut, captions)
     inputs = [
         *pictures,
-        # Whole seconds, which leave the frames where they are on the video's clock, whatever the file's time base.
-        *(*background, "-ss", str(cut.seek_seconds), *background_file),
+        # Tenths of seconds are whole frames and whole microseconds, which leave every frame where it is.
+        *(*background, "-ss", f"{cut.seek_seconds:.1f}", *background_file),
         # `-stream_loop` with `-ss` repeats from the key frame before the start instead of from the file's beginning,
         # so what follows the wrap is an input of its own.
         *((*background, "-stream_loop", "-1", *background_file) if cut.wraps else ()),
     ]
     outputs = [
-        *("-map", "[video]", *encoder.options, "-map_metadata", "-1", "-map_chapters", "-1"),
+        *("-map", "[video]", *encoder.options, *_key_frames(piece), "-map_metadata", "-1", "-map_chapters", "-1"),
         # In frames, so that what joins the pieces counts without rounding.
         *("-video_track_timescale", str(FRAME_RATE_HZ), "-f", "mp4", str(output.absolute())),
     ]
     if sound:
-        wav, aac = sound
         graph += f";[{len(shown) + 1 + cut.wraps}:a:0]pan=stereo|c0=c0|c1=c0[sound]"
-        inputs += [*PROTOCOLS, "-format_whitelist", "wav", "-f", "wav", "-i", str(wav.absolute())]
+        inputs += [*PROTOCOLS, "-format_whitelist", "wav", "-f", "wav", "-i", str(sound.wav.absolute())]
         outputs = [
             *("-map", "[sound]", "-c:a", "aac", "-b:a", "160k", "-ar", str(SAMPLE_RATE_HZ)),
-            *("-f", "mp4", str(aac.absolute()), *outputs),
+            *("-f", "mp4", str(sound.aac.absolute()), *outputs),
         ]
     return [
         *("ffmpeg", *GLOBAL_OPTIONS, "-progress", "pipe:1", "-nostats"),
@@ -150,15 +158,23 @@ def join_argv(pieces: Path, sound: Path, output: Path) -> list[str]:
     ]
 
 
+def _key_frames(piece: Piece) -> tuple[str, ...]:
+    """Every line begins with one, whichever piece it is in: pieces and the whole in one are then encoded alike."""
+    starts = [segment.start_frame - piece.start_frame for segment in piece.segments[1:]]
+    return ("-force_key_frames", ",".join(f"{start / FRAME_RATE_HZ:.6f}" for start in starts)) if starts else ()
+
+
 def _cut(scene: Scene, piece: Piece) -> _Cut:
-    # A second earlier than the first frame, so that a slow background's frame before it is known too.
-    in_background_frames = round(scene.background_seconds * FRAME_RATE_HZ)
-    first_frame = (scene.start_frame + piece.start_frame) % max(in_background_frames, 1)
-    seek_seconds = max(first_frame // FRAME_RATE_HZ - 1, 0)
+    at_seconds = (scene.start_frame + piece.start_frame) / FRAME_RATE_HZ % scene.background_seconds
+    first_frame = round(at_seconds * FRAME_RATE_HZ)
+    # Half a second is left at the end, where a file's stated length and its last frame may disagree.
+    frames_left = int((scene.background_seconds - 0.5) * FRAME_RATE_HZ) - first_frame
+    # A tenth of a second or two earlier, so that the background's frame before it is known too.
+    seek_tenths = max(first_frame // _FRAMES_PER_TENTH - 1, 0)
     return _Cut(
-        seek_seconds=seek_seconds,
-        skipped_frames=first_frame - seek_seconds * FRAME_RATE_HZ,
-        wraps=first_frame + piece.frame_count > in_background_frames - FRAME_RATE_HZ // 2,
+        seek_seconds=seek_tenths / 10,
+        skipped_frames=first_frame - seek_tenths * _FRAMES_PER_TENTH,
+        wraps=piece.frame_count > frames_left,
     )
 
 

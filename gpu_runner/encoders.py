@@ -24,7 +24,8 @@ NVENC = VideoEncoder(
         *("-c:v", "h264_nvenc", "-preset", "p5", "-tune", "hq", "-profile:v", "high"),
         *("-rc", "vbr", "-cq", "21", "-b:v", "0", "-maxrate", "12M", "-bufsize", "24M", "-multipass", "qres"),
         *("-spatial-aq", "1", "-temporal-aq", "1", "-rc-lookahead", "20", "-bf", "3", "-b_ref_mode", "middle"),
-        *("-g", "60", "-pix_fmt", "yuv420p"),
+        # A key frame that is asked for is one to begin at.
+        *("-g", "60", "-forced-idr", "1", "-pix_fmt", "yuv420p"),
     ),
 )
 X264 = VideoEncoder(

@@ -15,7 +15,7 @@ from typing import Self
 
 from contracts import log
 from gpu_runner.captions import write_captions
-from gpu_runner.composition import Piece, Scene, join_argv, list_pieces, piece_argv
+from gpu_runner.composition import Piece, Scene, Sound, join_argv, list_pieces, piece_argv
 from gpu_runner.encoders import X264, VideoEncoder
 from gpu_runner.ffmpeg import FfmpegError, FfmpegTimeoutError, ProgressReport, run_ffmpeg
 from gpu_runner.fonts import installed_fonts
@@ -71,7 +71,9 @@ class Encoding:
         self._thread.join()
 
     def add(self, timeline: Timeline) -> None:
-        """The lines that are known so far may be encoded; at least one follows. What fails is told by `finish`."""
+        """The lines that are known so far may be encoded; at least one follows. Raises what has failed before."""
+        if self._outcome.done():
+            self._outcome.result()
         with self._changed:
             self._timeline = timeline
             self._changed.notify()
@@ -128,11 +130,11 @@ class Encoding:
         """The lines as soon as there are more than the pieces have, and the sound once there is no line to come."""
         line_count = sum(len(piece.segments) for piece in pieces)
 
-        def is_awaited_no_more() -> bool:
+        def has_news() -> bool:
             return self._is_left or (self._timeline is not None and len(self._timeline.segments) > line_count)
 
         with self._changed:
-            self._changed.wait_for(is_awaited_no_more)
+            self._changed.wait_for(has_news)
             self._check_left()
             assert self._timeline is not None
             return self._timeline, self._soundtrack
@@ -151,7 +153,7 @@ class Encoding:
                 self._path(index),
                 captions=captions,
                 encoder=encoder,
-                sound=(soundtrack, self._folder / "sound.m4a") if soundtrack else None,
+                sound=Sound(soundtrack, self._folder / "sound.m4a") if soundtrack else None,
             ),
             total_frames=piece.frame_count,
             timeout_seconds=self._ends_at - time.monotonic(),

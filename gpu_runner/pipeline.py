@@ -26,7 +26,7 @@ from gpu_runner.voice import Voice
 
 # A render must end within Cloud Tasks' 1,800 s; the difference is for upload and the last transaction.
 RENDER_SECONDS = 1650.0
-# F5-TTS gives a text as much time as the recording took for as many bytes, 12 to 18 a second in an unhurried voice.
+# F5-TTS gives a text the pace of the recording. A slow reader's: 150 words a minute, of 6 bytes, are 15 bytes a second.
 _SLOW_BYTES_PER_SECOND = 10.0
 
 
@@ -162,29 +162,35 @@ class Render:
         start_frame = place_background(
             _background_start_seconds(self.job.job_id),
             background_seconds=background_seconds,
-            video_seconds=expected_seconds(snapshot),
+            video_seconds=_expected_seconds(snapshot),
         )
         return Scene(pictures, background, background_seconds, start_frame)
 
     def _generate_audio(
         self, lines: list[_Line], missing: set[str], encoding: Encoding, attempt: _Attempt
     ) -> list[LineAudio]:
-        """Every line's sound, as loud as it should be. Each line is handed on to be encoded as soon as it is there."""
+        """Every line's sound, as loud as it should be. While one is spoken, those before it are being encoded."""
         with self.progress.step(StepName.AUDIO_GENERATION) as report:
             pending = set(missing)
             _report_audio(report, lines, pending)
             sounds: dict[str, LineAudio] = {}
-            for count, line in enumerate(lines, start=1):
+            for index, line in enumerate(lines):
                 attempt.check()
                 if line.digest in pending:
+                    if index:
+                        self._hand_on(_timeline(lines[:index], sounds), encoding)
                     self._speak(line, attempt)
                     pending.remove(line.digest)
                     _report_audio(report, lines, pending)
                 if line.digest not in sounds:
                     sounds[line.digest] = self._normalised(line, attempt)
-                if count < len(lines):
-                    encoding.add(_timeline(lines[:count], sounds))
         return [sounds[line.digest] for line in lines]
+
+    def _hand_on(self, timeline: Timeline, encoding: Encoding) -> None:
+        try:
+            encoding.add(timeline)
+        except FfmpegError as error:
+            raise self._encode_failure(error) from error
 
     def _speak(self, line: _Line, attempt: _Attempt) -> None:
         """The line's sound is in the scratch folder and in the bucket."""
@@ -314,7 +320,7 @@ def _timeline(lines: list[_Line], sounds: Mapping[str, LineAudio]) -> Timeline:
     )
 
 
-def expected_seconds(snapshot: JobSnapshot) -> float:
+def _expected_seconds(snapshot: JobSnapshot) -> float:
     """About how long the video will be at most; its first picture is encoded before all of its lines are spoken."""
     speeds = {speaker.character_id: speaker.speed for speaker in snapshot.speakers}
     return sum(

@@ -31,8 +31,8 @@ def read_document(model: type[Model], document: "DocumentSnapshot[Any]", **known
 def fields_of(document: "DocumentSnapshot[Any]") -> dict[str, Any] | None:
     """The document's fields, None where there is none. They are the snapshot's own, and not to be changed.
 
-    `to_dict` copies them first, each moment and each line of a dialogue: for a page of a list that takes longer than
-    everything else that is done with it, once the client has read it.
+    `to_dict` copies them first, each moment and each line of a dialogue: for a page of 20 scripts that is a seventh of
+    the request's CPU (bench/warm).
     """
     fields: dict[str, Any] | None = document._data  # noqa: SLF001 (nothing public gives them without a copy)
     return fields

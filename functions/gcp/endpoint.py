@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 
     Answers = BaseModel | Sequence[BaseModel] | WithHeaders | Response
 
-# A pydantic model, or NoBody.
-BodyModel = TypeVar("BodyModel")
+BodyModel = TypeVar("BodyModel", bound="BaseModel | NoBody")
 
 MAX_JSON_BYTES = 512 * 1024  # 100 lines of 400 letters of 4 bytes each, with their quotes, fit several times
 MAX_FORM_BYTES = 30 * 1024 * 1024  # the platform's own limit is 32 MiB for the whole request

@@ -7,6 +7,7 @@ from gpu_runner.composition import (
     AI_SOURCE_TYPE,
     Piece,
     Scene,
+    Sound,
     join_argv,
     list_pieces,
     piece_argv,
@@ -63,9 +64,9 @@ def test_the_command_of_a_piece_is_exactly_this() -> None:
         sound=None,
     )
 
-    # 137 frames after the background's beginning: 3 s and, from there, 47.
+    # 137 frames after the background's beginning: 4.4 s and, from there, 5.
     graph = (
-        f"[1:v:0]fps=30:start_time=0,trim=start_frame=47,setpts=PTS-STARTPTS,{COVER}[base0];"
+        f"[1:v:0]fps=30:start_time=0,trim=start_frame=5,setpts=PTS-STARTPTS,{COVER}[base0];"
         "[0:v:0]format=rgba,scale=720:860:force_original_aspect_ratio=decrease:force_divisible_by=2"
         ":flags=lanczos:out_color_matrix=bt709,setsar=1,format=yuva420p[picture0];"
         "[base0][picture0]overlay=x=W-w-30:y=H-h:enable='between(n,0,30)'[base1];"
@@ -76,7 +77,7 @@ def test_the_command_of_a_piece_is_exactly_this() -> None:
         *("ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error", "-y", "-progress", "pipe:1", "-nostats"),
         *("-threads", "1", "-protocol_whitelist", "file,pipe", "-format_whitelist", "png_pipe", "-f", "png_pipe"),
         *("-i", "/scratch/bob0.png", "-protocol_whitelist", "file,pipe", "-format_whitelist", "mov,matroska"),
-        *("-an", "-sn", "-dn", "-ss", "3", "-i", "/scratch/back.mp4", "-filter_complex", graph),
+        *("-an", "-sn", "-dn", "-ss", "4.4", "-i", "/scratch/back.mp4", "-filter_complex", graph),
         *("-map", "[video]", *NVENC.options, "-map_metadata", "-1", "-map_chapters", "-1"),
         *("-video_track_timescale", "30", "-f", "mp4", "/scratch/piece.mp4"),
     ]
@@ -89,7 +90,7 @@ def test_the_last_piece_makes_the_sound_too() -> None:
         Path("/scratch/piece.mp4"),
         captions=Path("/scratch/captions.ass"),
         encoder=X264,
-        sound=(Path("/scratch/all.wav"), Path("/scratch/sound.m4a")),
+        sound=Sound(Path("/scratch/all.wav"), Path("/scratch/sound.m4a")),
     )
 
     graph = argv[argv.index("-filter_complex") + 1]
@@ -124,10 +125,26 @@ def test_the_graph_grows_with_the_pictures_and_not_with_the_lines() -> None:
         Path("/scratch/piece.mp4"),
         captions=Path("/scratch/captions.ass"),
         encoder=X264,
-        sound=(Path("/scratch/all.wav"), Path("/scratch/sound.m4a")),
+        sound=Sound(Path("/scratch/all.wav"), Path("/scratch/sound.m4a")),
     )
 
     assert argv.count("-i") == 4  # two pictures, the background, the sound
+
+
+def test_every_line_begins_with_a_key_frame() -> None:
+    timeline = build_timeline(LINES, picture_counts={})
+
+    argv = piece_argv(
+        scene(background_seconds=60.0, start_frame=0),
+        Piece(timeline.segments[1:], start_frame=37, end_frame=timeline.frame_count),
+        Path("/scratch/piece.mp4"),
+        captions=Path("/scratch/captions.ass"),
+        encoder=X264,
+        sound=None,
+    )
+
+    # The third line begins at 120,000 samples, which is frame 75: the piece's 38th.
+    assert argv[argv.index("-force_key_frames") + 1] == "1.266667"
 
 
 def test_the_pieces_are_listed_with_their_lengths() -> None:

@@ -57,5 +57,6 @@ def test_the_trial_uses_every_option_of_the_real_encode(tmp_path: Path, monkeypa
 def test_nvenc_is_told_exactly_this() -> None:
     assert " ".join(NVENC.options) == (
         "-c:v h264_nvenc -preset p5 -tune hq -profile:v high -rc vbr -cq 21 -b:v 0 -maxrate 12M -bufsize 24M"
-        " -multipass qres -spatial-aq 1 -temporal-aq 1 -rc-lookahead 20 -bf 3 -b_ref_mode middle -g 60 -pix_fmt yuv420p"
+        " -multipass qres -spatial-aq 1 -temporal-aq 1 -rc-lookahead 20 -bf 3 -b_ref_mode middle -g 60 -forced-idr 1"
+        " -pix_fmt yuv420p"
     )

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,20 @@ import psutil
 import pytest
 
 from gpu_runner import encoding as encoding_module
-from gpu_runner.encoders import X264, VideoEncoder
+from gpu_runner.encoders import NVENC, X264, VideoEncoder, encodes_a_frame
 from gpu_runner.encoding import EncodedVideo, Encoding
 from gpu_runner.errors import LeaseLostError
 from gpu_runner.ffmpeg import FfmpegError, FfmpegTimeoutError, ProgressReport, run_ffmpeg
 from gpu_runner.timeline import FRAME_RATE_HZ
 from tests.gpu_runner.dialogues import DRAFT, Work, encode, encoding_of, prepare
-from tests.media import mean_brightness_of_frames, run_tool, sound_of, write_counting_background
+from tests.media import (
+    caption_ink,
+    frames_of,
+    mean_brightness_of_frames,
+    run_tool,
+    sound_of,
+    write_counting_background,
+)
 
 LINES = [("ada", "Hello there.", 0.7), ("bob", "Nice.", 0.53), ("ada", "Bye", 0.43), ("cyd", "So long", 0.9)]
 LOSSLESS = VideoEncoder(
@@ -61,10 +69,11 @@ def encode_by_line(runs: Runs) -> Callable[..., EncodedVideo]:
     """A function that encodes a work with every line in a piece of its own."""
 
     def encode_by_line(work: Work, *, encoder: VideoEncoder = DRAFT) -> EncodedVideo:
-        with encoding_of(work, encoder=encoder, name="by-line") as encoding:
+        before = len(runs.argvs)
+        with encoding_of(work, encoder=encoder, name=f"by-line-{encoder.name}") as encoding:
             for count in range(1, len(work.lines)):
                 encoding.add(work.timeline_of(count))
-                runs.wait_for(count)
+                runs.wait_for(before + count)
             return encoding.finish(work.timeline, work.soundtrack, on_progress=lambda _: None)
 
     return encode_by_line
@@ -73,6 +82,12 @@ def encode_by_line(runs: Runs) -> Callable[..., EncodedVideo]:
 @pytest.fixture
 def work(tmp_path: Path) -> Work:
     return prepare(tmp_path, LINES)
+
+
+@pytest.fixture
+def working_encoders() -> list[VideoEncoder]:
+    """x264, and NVENC where there is one."""
+    return [encoder for encoder in (X264, NVENC) if encodes_a_frame(encoder)]
 
 
 def ssim(first: Path, second: Path) -> float:
@@ -110,12 +125,15 @@ def test_pieces_sound_as_one_does(work: Work, encode_by_line: Callable[..., Enco
     assert np.array_equal(sound_of(encode_by_line(work).path), sound_of(encode(work).path))
 
 
-def test_no_frame_is_early_or_late_where_pieces_meet(work: Work, encode_by_line: Callable[..., EncodedVideo]) -> None:
-    shown = packets(encode_by_line(work, encoder=X264).path)
+def test_no_frame_is_early_or_late_where_pieces_meet(
+    work: Work, encode_by_line: Callable[..., EncodedVideo], working_encoders: list[VideoEncoder]
+) -> None:
+    for encoder in working_encoders:
+        shown = packets(encode_by_line(work, encoder=encoder).path)
 
-    assert len(shown) == work.timeline.frame_count
-    assert shown[0] == 0
-    assert set(np.diff(shown)) == {shown[1]}
+        assert len(shown) == work.timeline.frame_count
+        assert shown[0] == 0
+        assert set(np.diff(shown)) == {shown[1]}
 
 
 def test_pieces_are_decoded_without_a_complaint(work: Work, encode_by_line: Callable[..., EncodedVideo]) -> None:
@@ -126,15 +144,32 @@ def test_pieces_are_decoded_without_a_complaint(work: Work, encode_by_line: Call
     assert decoded.stderr == b""
 
 
-def test_all_pieces_are_described_alike(work: Work, encode_by_line: Callable[..., EncodedVideo]) -> None:
+def test_all_pieces_are_described_alike(
+    work: Work, encode_by_line: Callable[..., EncodedVideo], working_encoders: list[VideoEncoder]
+) -> None:
     # A file has one description for all of its frames: one of another piece would be decoded wrongly.
-    folder = encode_by_line(work, encoder=X264).path.parent
     argv = ["ffprobe", "-v", "error", "-show_data_hash", "md5", "-show_entries", "stream=extradata_hash"]
+    for encoder in working_encoders:
+        pieces = list(encode_by_line(work, encoder=encoder).path.parent.glob("piece_*.mp4"))
 
-    found = [run_tool([*argv, "-of", "csv", str(path)]).stdout for path in folder.glob("piece_*.mp4")]
+        found = {run_tool([*argv, "-of", "csv", str(path)]).stdout for path in pieces}
 
-    assert len(found) == len(LINES)
-    assert len(set(found)) == 1
+        assert (len(pieces), len(found)) == (len(LINES), 1)
+
+
+def test_a_later_pieces_caption_is_there_from_its_lines_first_frame_to_the_last(
+    tmp_path: Path, encode_by_line: Callable[..., EncodedVideo]
+) -> None:
+    # Frame 123 lies at 4.1 s, which no number with a point is exactly; the pause before it is 12,000 samples.
+    work = prepare(tmp_path, [("eve", "", (123 * 1_600 - 12_000) / 48_000), ("eve", "Hello", 0.5), ("eve", "", 0.3)])
+    line = work.timeline.segments[1]
+
+    frames = frames_of(
+        encode_by_line(work).path, [line.start_frame - 1, line.start_frame, line.end_frame - 1, line.end_frame]
+    )
+
+    assert line.start_frame == 123
+    assert [caption_ink(frame) > 500 for frame in frames] == [False, True, True, False]
 
 
 # The background
@@ -175,6 +210,26 @@ def test_pieces_of_a_short_background_go_on_from_its_beginning(
     assert np.abs(numbers - expected).max() <= 1
 
 
+def test_a_background_of_no_whole_number_of_frames_goes_on_over_the_pieces_as_in_one(
+    tmp_path: Path, encode_by_line: Callable[..., EncodedVideo]
+) -> None:
+    # 61 frames of 40 ms, which are 73.2 of the video's: gone through three times, in pieces and in one.
+    background = tmp_path / "back.mp4"
+    source = "nullsrc=s=108x192:r=25:d=2.44,geq=lum='16+3.5*N':cb=128:cr=128"
+    argv = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-f", "lavfi", "-i", source, "-c:v", "libx264"]
+    run_tool([*argv, "-preset", "ultrafast", "-g", "20", "-pix_fmt", "yuv420p", str(background)])
+    work = prepare(tmp_path, [("eve", "", 1.3)] * 5, background=background).starting_at(0.7)
+
+    pieces = mean_brightness_of_frames(encode_by_line(work, encoder=LOSSLESS).path)
+    one = mean_brightness_of_frames(encode(work, encoder=LOSSLESS).path)
+
+    # A frame earlier or later is as good, and where the background begins anew that is everything.
+    either_side = np.minimum.reduce(
+        [np.abs(pieces[1:-1] - one[1 + shift : len(one) - 1 + shift]) for shift in (-1, 0, 1)]
+    )
+    assert either_side.max() <= 4
+
+
 # Broken and stopped
 
 
@@ -213,7 +268,7 @@ def test_x264_gets_the_time_that_another_encoder_left(tmp_path: Path, monkeypatc
         raise FfmpegError(["ffmpeg"], 1, "no encoder")
 
     work = prepare(tmp_path, [("ada", "Hi", 0.05)])
-    monkeypatch.setattr("gpu_runner.encoding.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr(encoding_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr(encoding_module, "run_ffmpeg", fail_late)
 
     with (
@@ -225,6 +280,17 @@ def test_x264_gets_the_time_that_another_encoder_left(tmp_path: Path, monkeypatc
     assert given == [100, 30]
 
 
+def test_what_failed_is_told_with_the_next_line(work: Work, runs: Runs) -> None:
+    work.scene.background.write_text("no video")
+    with encoding_of(work, encoder=X264) as encoding:
+        encoding.add(work.timeline_of(1))
+        runs.wait_for(1)
+        encoding._thread.join()
+
+        with pytest.raises(FfmpegError, match="Invalid data"):
+            encoding.add(work.timeline_of(2))
+
+
 def test_what_x264_refuses_is_told(work: Work) -> None:
     work.scene.background.write_text("no video")
 
@@ -232,17 +298,17 @@ def test_what_x264_refuses_is_told(work: Work) -> None:
         encode(work, encoder=X264)
 
 
-def test_an_encode_that_is_past_its_time_is_told(work: Work, tmp_path: Path) -> None:
-    with (
-        Encoding(work.scene, tmp_path, encoder=DRAFT, check=lambda: None, ends_at=time.monotonic()) as encoding,
-        pytest.raises(FfmpegTimeoutError),
-    ):
-        encoding.finish(work.timeline, work.soundtrack, on_progress=lambda _: None)
-
-
 @pytest.fixture
 def long_work(tmp_path: Path) -> Work:
     return prepare(tmp_path, [("ada", "Hi", 20.0), ("bob", "Ho", 20.0)])
+
+
+def test_an_encode_that_is_past_its_time_is_told(long_work: Work, tmp_path: Path) -> None:
+    with (
+        Encoding(long_work.scene, tmp_path, encoder=DRAFT, check=lambda: None, ends_at=time.monotonic()) as encoding,
+        pytest.raises(FfmpegTimeoutError),
+    ):
+        encoding.finish(long_work.timeline, long_work.soundtrack, on_progress=lambda _: None)
 
 
 @pytest.fixture
@@ -253,13 +319,23 @@ def ffmpegs() -> Callable[[], list[psutil.Process]]:
 
 
 def test_an_encode_that_nobody_waits_for_any_more_is_over_with_its_block(
-    long_work: Work, ffmpegs: Callable[[], list[psutil.Process]]
+    long_work: Work, ffmpegs: Callable[[], list[psutil.Process]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    is_encoding = threading.Event()
+
+    def run_and_tell(argv: Sequence[str], *, on_progress: Callable[[ProgressReport], None], **named: Any) -> None:
+        def tell(done: ProgressReport) -> None:
+            is_encoding.set()
+            on_progress(done)
+
+        run_ffmpeg(argv, on_progress=tell, **named)
+
+    monkeypatch.setattr(encoding_module, "run_ffmpeg", run_and_tell)
+
     def encode_and_leave() -> None:
         with encoding_of(long_work, encoder=X264) as encoding:
             encoding.add(long_work.timeline_of(1))
-            while not ffmpegs():
-                time.sleep(0.01)
+            assert is_encoding.wait(60)
             raise LeaseLostError
 
     with pytest.raises(LeaseLostError):

@@ -226,6 +226,33 @@ def test_a_line_is_encoded_while_the_next_one_is_spoken(
     assert render_job(services_of(ToneVoice(wait_for_the_first)), write_job(db).job_id)[0] is JobStatus.COMPLETED
 
 
+@pytest.mark.parametrize(("removed", "commands"), [(0, 2), (1, 3)], ids=["nothing to speak", "the last to speak"])
+def test_what_needs_no_voice_is_encoded_in_one_piece(
+    *,
+    db: Client,
+    bucket: Bucket,
+    services_of: Callable[[ToneVoice], Services],
+    monkeypatch: pytest.MonkeyPatch,
+    removed: int,
+    commands: int,
+) -> None:
+    render_job(services_of(ToneVoice()), write_job(db).job_id)
+    script = db.document("scripts", "script1").get().to_dict() or {}
+    for line in script["dialogue"][2 - removed :]:
+        bucket.blob(line["audioObject"]).delete()
+    outputs: list[str] = []
+
+    def run_and_note(argv: list[str], **named: Any) -> None:
+        outputs.append(argv[-1])
+        run_ffmpeg(argv, **named)
+
+    monkeypatch.setattr("gpu_runner.encoding.run_ffmpeg", run_and_note)
+
+    render_job(services_of(ToneVoice()), write_job(db).job_id)
+
+    assert len(outputs) == commands  # the last one joins
+
+
 def test_a_recording_without_its_words_is_transcribed_before_a_line_is_named(
     db: Client, services_of: Callable[[ToneVoice], Services]
 ) -> None:

@@ -74,3 +74,12 @@ def test_two_lines_never_share_a_frame() -> None:
 def test_nothing_to_say_is_refused(lines: list[SpokenLine]) -> None:
     with pytest.raises(EmptyDialogueError):
         build_timeline(lines, picture_counts={})
+
+
+def test_the_next_line_begins_where_those_before_it_say() -> None:
+    lines = [SpokenLine("ada", "Hi", count, ()) for count in (1, 48_000, 33_333, 799)]
+    whole = build_timeline(lines, picture_counts={})
+
+    told = [build_timeline(lines[:count], picture_counts={}).next_start_frame for count in (1, 2, 3)]
+
+    assert told == [segment.start_frame for segment in whole.segments[1:]]
