@@ -35,6 +35,15 @@ from scripts.script import DialogueLine, Script
 PASSWORD = "a password of some length"  # noqa: S105 (of the emulator's users)
 # Redirects to media are a success, and so is the answer to a path that does not exist.
 _OTHER_SUCCESS = {"get_recording": 302, "get_video": 302, "not_found": 404}
+# Their requests below are answered without a client library of Google's. All others call a service, or read the event
+# of a document, which Firestore's library decodes.
+WITHOUT_CLIENT = {
+    "get_recording",
+    "get_video",
+    "not_found",
+    "on_background_deleted",  # most objects are none of the library's
+    "on_background_finalized",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,14 @@
 """Process start to the first answer of every function, over a function that says hello, in the same run.
 
-    .venv/bin/python bench/cold_start.py [FUNCTION ...]
+    .venv/bin/python bench/cold_start.py [--rounds N] [FUNCTION ...]
 
 Each is served as in production: functions-framework with gunicorn, one process of 16 threads, from functions/venv with
 compiled bytecode, over Google's emulators. A round starts hello, then a function, then hello, ...: a function's
-figures are divided by those of the hello before it.
+figures are divided by the mean of the hello before it and the one after it. Exits with 1 when a function has loaded
+gRPC, as every client library of Google's does, and is in cold_requests.WITHOUT_CLIENT, or the other way around.
 """
 
+import argparse
 import contextlib
 import http.client
 import os
@@ -16,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,22 +30,23 @@ sys.path[:0] = [str(ROOT), str(ROOT / "functions")]
 from google.cloud.firestore import Client
 
 import main as deployment
-from bench.cold_requests import Ask, Round, ask_of, functions, prepare
+from bench.cold_requests import WITHOUT_CLIENT, Ask, Round, ask_of, functions, prepare
 from bench.report import machine, spread
 from bench.services import services
+from bench.serving import SECRET, function_argv, function_environment
 from gcp.deployment import CalledBy
 from local.addresses import HOST, PROJECT_ID, Ports
-from local.environment import product_environment
+from local.bytecode import compile_functions
 from local.processes import kill_group
 
-ROUNDS = 5
+ROUNDS = 7
 # Below those that the kernel gives to outgoing connections: one that is tried again and again may meet itself there.
 PORTS = Ports().shifted(15_000)
 FUNCTION_PORT = 22_000
-SECRET = "local-development-" + "m" * 40
 HELLO = 'def hello(request):\n    return "hello"\n'
 # What a function's median is held against.
-BOUNDS = {"asks Firestore or Cloud Tasks": 2.0, "asks neither": 1.3}
+NEEDS_CLIENT, NEEDS_NONE = "needs a client library of Google's", "needs none"
+BOUNDS = {NEEDS_CLIENT: 2.0, NEEDS_NONE: 1.3}
 _POLL_SECONDS = 0.004
 _PATIENCE_SECONDS = 60
 EVENTS = {
@@ -61,16 +64,18 @@ class Start:
     wall_seconds: float
     cpu_seconds: float
     has_grpc: bool
-    """Whether the process has loaded what Firestore and Cloud Tasks are called with."""
+    """Whether the process has loaded what all of Google's client libraries load."""
 
-    def over(self, floor: "Start") -> "Start":
-        return Start(self.wall_seconds / floor.wall_seconds, self.cpu_seconds / floor.cpu_seconds, self.has_grpc)
+    def over(self, floors: Sequence["Start"]) -> "Start":
+        """What the start takes over the mean of the floors."""
+        wall = statistics.fmean(each.wall_seconds for each in floors)
+        cpu = statistics.fmean(each.cpu_seconds for each in floors)
+        return Start(self.wall_seconds / wall, self.cpu_seconds / cpu, self.has_grpc)
 
 
 def start(target: str, source: Path, environment: Mapping[str, str], ask: Ask) -> Start:
     """Raises SystemExit when the answer is not the one that counts."""
-    argv = [str(ROOT / "functions/venv/bin/functions-framework"), "--target", target, "--source", str(source)]
-    argv += ["--host", HOST, "--port", str(FUNCTION_PORT)]
+    argv = function_argv(target, source, FUNCTION_PORT)
     began = time.monotonic()
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
@@ -111,54 +116,65 @@ def first_answer(ask: Ask, deadline: float) -> tuple[int, bytes]:
     raise SystemExit("nothing listens")
 
 
-def measure(db: Client, names: list[str], environment: Mapping[str, str], hello: Path) -> dict[str, list[Start]]:
+def measure(
+    db: Client, names: Sequence[str], environment: Mapping[str, str], hello: Path, rounds: int
+) -> dict[str, list[Start]]:
+    """Each function's starts over hello's."""
     ratios: dict[str, list[Start]] = {name: [] for name in names}
-    http_variables = dict(environment) | {"FUNCTION_SIGNATURE_TYPE": "http"}
-    for number in range(ROUNDS + 1):
+    for number in range(rounds + 1):
         this = Round(number, SECRET)
         prepare(db, PORTS, this)
+        before = start("hello", hello, environment, Ask())
         for name in names:
             is_event = getattr(deployment, name).deployment.called_by in EVENTS
-            variables = http_variables | ({"FUNCTION_SIGNATURE_TYPE": "cloudevent"} if is_event else {})
-            floor = start("hello", hello, http_variables, Ask())
-            found = start(
-                name, ROOT / "functions/main.py", variables | {"FUNCTION_TARGET": name}, ask_of(db, name, this)
-            )
+            variables = {**environment, **({"FUNCTION_SIGNATURE_TYPE": "cloudevent"} if is_event else {})}
+            source = ROOT / "functions" / "main.py"
+            found = start(name, source, variables | {"FUNCTION_TARGET": name}, ask_of(db, name, this))
+            after = start("hello", hello, environment, Ask())
             if number:  # the first one brings the files into memory
-                ratios[name].append(found.over(floor))
-        print(f"  round {number} of {ROUNDS}", file=sys.stderr, flush=True)
+                ratios[name].append(found.over((before, after)))
+            before = after
+        print(f"  round {number} of {rounds}", file=sys.stderr, flush=True)
     return ratios
 
 
-def main() -> None:
-    names = sys.argv[1:] or functions()
-    secrets = dict.fromkeys(("JWT_SECRET", "ADDRESS_HASH_KEY", "WEB_API_KEY"), SECRET)
-    environment = product_environment(PORTS, secrets, {})
-    environment |= {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "NO_GCE_CHECK": "true"}
-    lines = (ROOT / "functions" / ".env").read_text().splitlines()
-    environment |= dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    environment["FIREBASE_CONFIG"] = "{}"
-    compiled = [sys.executable, "-m", "local.bytecode"]
-    subprocess.run(compiled, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("functions", nargs="*", metavar="FUNCTION")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    options = parser.parse_args()
+    environment = function_environment(PORTS)
+    compile_functions(ROOT)
     with tempfile.TemporaryDirectory() as folder:
         hello = Path(folder) / "hello.py"
         hello.write_text(HELLO)
         with services(PORTS, Path(folder), with_accounts=True):
             for variable in ("FIRESTORE_EMULATOR_HOST", "STORAGE_EMULATOR_HOST"):
                 os.environ[variable] = environment[variable]
-            ratios = measure(Client(project=PROJECT_ID), names, environment, hello)
-    report(ratios)
+            db = Client(project=PROJECT_ID)
+            ratios = measure(db, options.functions or functions(), environment, hello, options.rounds)
+    print_report(ratios, options.rounds)
+    return int(bool(otherwise_than_declared(ratios)))
 
 
-def report(ratios: Mapping[str, list[Start]]) -> None:
+def group_of(name: str) -> str:
+    return NEEDS_NONE if name in WITHOUT_CLIENT else NEEDS_CLIENT
+
+
+def otherwise_than_declared(ratios: Mapping[str, list[Start]]) -> list[str]:
+    """The functions that have loaded what their group needs not, or not what it needs."""
+    return [
+        name for name, starts in ratios.items() if any(each.has_grpc == (name in WITHOUT_CLIENT) for each in starts)
+    ]
+
+
+def print_report(ratios: Mapping[str, list[Start]], rounds: int) -> None:
     print(f"## Cold start\n\n{machine()}\n")
     print(
-        f"Process start to the first answer over that of a function that says hello; {ROUNDS} rounds, least to most.\n"
+        "Process start to the first answer, over the mean of a function that says hello, started right before and "
+        f"right after; {rounds} rounds: median (least to most).\n"
     )
-    groups = {
-        "asks Firestore or Cloud Tasks": [name for name, found in ratios.items() if found[0].has_grpc],
-        "asks neither": [name for name, found in ratios.items() if not found[0].has_grpc],
-    }
+    groups = {group: [name for name in ratios if group_of(name) == group] for group in BOUNDS}
     print("| function | wall | CPU | |\n|---|---:|---:|---|")
     for group, names in groups.items():
         for name in sorted(names, key=lambda name: median_wall(ratios[name])):
@@ -172,6 +188,8 @@ def report(ratios: Mapping[str, list[Start]]) -> None:
             print(
                 f"What {group}: {min(walls):.2f} to {max(walls):.2f}, {within} of {len(walls)} at most {BOUNDS[group]}."
             )
+    if wrong := otherwise_than_declared(ratios):
+        print(f"These have loaded otherwise than their group says: {', '.join(f'`{name}`' for name in wrong)}.")
 
 
 def median_wall(starts: list[Start]) -> float:
@@ -179,4 +197,4 @@ def median_wall(starts: list[Start]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

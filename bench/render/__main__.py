@@ -2,7 +2,8 @@
 
     .venv/bin/python bench/render [--encoder h264_nvenc] [--background FILE] [--most-rounds 12]
 
-1. The whole dialogue, 8 lines: CPU and wall over the floor, until the interval of CPU's median ratio is under 2 % wide.
+1. The whole dialogue, 8 lines, in one piece and in a piece a line: CPU and wall over the floor, until the interval of
+   CPU's median ratio is under 2 % wide.
 2. Its first two lines, also by MoviePy 2 and by one FFmpeg graph with a drawtext per text; and how good the videos are.
 3. How much memory FFmpeg takes for other lengths and numbers of lines.
 
@@ -25,15 +26,15 @@ from bench.render.cost import Cost, cost_of, interval_of_median, ratios
 from bench.render.dialogue import MINUTE, Line, portions, record
 from bench.render.drawtext import draw
 from bench.render.floor import transcode
-from bench.render.ground import make_ground
+from bench.render.ground import ground
 from bench.render.memory import peak_mib
-from bench.render.peers import compose_with_moviepy, ensure_peers, ffmpeg_with_vmaf
+from bench.render.peers import compose_with_moviepy, ensure_peers, ffmpeg_with_vmaf, start_moviepy
 from bench.render.plan import plan_of
-from bench.render.product import LOSSLESS, Film, VideoEncoder, compose, encoder_of, prepare
-from bench.render.quality import ABOVE_CAPTIONS, WHOLE, ssim, vmaf
-from bench.render.tables import FLOOR, GRAPH, MOVIEPY, PRODUCT, Peak, Picture
+from bench.render.product import LOSSLESS, Film, VideoEncoder, compose, compose_by_line, encoder_of, prepare
+from bench.render.quality import ABOVE_CAPTIONS, WHOLE, require_frames, ssim, vmaf
+from bench.render.tables import BY_LINE, FLOOR, GRAPH, MOVIEPY, MOVIEPY_START, PRODUCT, Peak, Picture
 from bench.report import machine
-from local.samples import make_missing, make_samples
+from local.samples import make_samples
 
 FEWEST_ROUNDS = 6  # the fewest that say anything about a median with a confidence of 95 %
 PEER_ROUNDS = 5
@@ -102,18 +103,12 @@ def peaks(studio: Studio, encoder: VideoEncoder, target: Path) -> list[Peak]:
     found = []
     for line_count, seconds in MEMORY_SHAPES:
         film = studio.film(f"memory_{line_count}_{seconds}", portions(line_count, seconds))
-        ours = peak_mib(partial(compose, film, target, encoder))
-        pure = peak_mib(partial(transcode, film, target, encoder))
-        found.append(Peak(film.line_count, film.seconds, ours, pure))
+        ours, by_line, pure = (
+            peak_mib(partial(work, film, target, encoder)) for work in (compose, compose_by_line, transcode)
+        )
+        found.append(Peak(film.line_count, film.seconds, ours, by_line, pure))
         print(f"  {found[-1]}", file=sys.stderr, flush=True)
     return found
-
-
-def ground() -> Path:
-    folder = ROOT / ".local" / "bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    make_missing(folder / "ground.mp4", make_ground)
-    return folder / "ground.mp4"
 
 
 def main() -> None:
@@ -130,11 +125,16 @@ def main() -> None:
         minute, excerpt = studio.film("minute", MINUTE), studio.film("excerpt", MINUTE[:EXCERPT_LINES])
         if not SECONDS[0] <= minute.seconds <= SECONDS[1]:
             raise SystemExit(f"The dialogue lasts {minute.seconds:.1f} s: espeak-ng speaks otherwise than expected.")
-        target = scratch / "minute.mp4"
+        minutes = {name: scratch / f"minute_{index}.mp4" for index, name in enumerate((FLOOR, PRODUCT, BY_LINE))}
         whole = rounds_of(
-            {FLOOR: partial(transcode, minute, target, encoder), PRODUCT: partial(compose, minute, target, encoder)},
+            {
+                FLOOR: partial(transcode, minute, minutes[FLOOR], encoder),
+                PRODUCT: partial(compose, minute, minutes[PRODUCT], encoder),
+                BY_LINE: partial(compose_by_line, minute, minutes[BY_LINE], encoder),
+            },
             lambda costs: is_known(costs, asked.most_rounds),
         )
+        require_frames(minutes.values(), minute.frame_count)
         videos = {name: scratch / f"{name.split()[0]}.mp4" for name in (FLOOR, PRODUCT, GRAPH, MOVIEPY)}
         plan = plan_of(excerpt, encoder)
         works: dict[str, Work] = {
@@ -142,10 +142,12 @@ def main() -> None:
             PRODUCT: partial(compose, excerpt, videos[PRODUCT], encoder),
             GRAPH: partial(draw, excerpt, plan, videos[GRAPH], encoder),
             MOVIEPY: partial(compose_with_moviepy, plan, videos[MOVIEPY]),
+            MOVIEPY_START: start_moviepy,
         }
         beside = rounds_of(works, lambda costs: len(costs[FLOOR]) == PEER_ROUNDS)
+        require_frames(videos.values(), excerpt.frame_count)
         pictures = pictures_of(videos, excerpt, scratch)
-        memory = peaks(studio, encoder, target)
+        memory = peaks(studio, encoder, scratch / "peak.mp4")
     version = subprocess.run(["ffmpeg", "-version"], capture_output=True, text=True, check=True).stdout.split()[2]
     print(f"## Rendering a video ({encoder.name})\n\n{machine(f'FFmpeg {version}')}\n")
     tables.print_whole(minute, whole, WIDEST_INTERVAL)

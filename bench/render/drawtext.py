@@ -3,9 +3,9 @@
 import subprocess
 from pathlib import Path
 
-from bench.render.floor import FFMPEG, background_and_sound, finish
+from bench.render.floor import COVERED, FFMPEG, background_and_sound, finish
 from bench.render.plan import Plan, Shown
-from bench.render.product import COVER, Film, VideoEncoder
+from bench.render.product import Film, VideoEncoder
 
 
 def draw(film: Film, plan: Plan, target: Path, encoder: VideoEncoder) -> None:
@@ -19,7 +19,7 @@ def draw(film: Film, plan: Plan, target: Path, encoder: VideoEncoder) -> None:
 
 
 def _graph(plan: Plan) -> str:
-    chains = [f"[0:v]{COVER}[base0]"]
+    chains = [f"[0:v]{COVERED}[base0]"]
     for index, picture in enumerate(plan.pictures):
         fitted = f"scale={picture.width}:{picture.height}:out_color_matrix=bt709,format=yuva420p"
         chains.append(f"[{index + 2}:v]{fitted}[picture{index}]")

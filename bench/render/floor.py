@@ -3,13 +3,15 @@
 import subprocess
 from pathlib import Path
 
-from bench.render.product import COVER, Film, VideoEncoder
+from bench.render.product import COVER, FRAME_RATE_HZ, Film, VideoEncoder
 
+# What everybody does with the background, whose rate may be another than the video's.
+COVERED = f"fps={FRAME_RATE_HZ},{COVER}"
 FFMPEG = ("ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error", "-y")
 
 
 def transcode(film: Film, target: Path, encoder: VideoEncoder) -> None:
-    subprocess.run([*FFMPEG, *background_and_sound(film), "-vf", COVER, *finish(film, target, encoder)], check=True)
+    subprocess.run([*FFMPEG, *background_and_sound(film), "-vf", COVERED, *finish(film, target, encoder)], check=True)
 
 
 def background_and_sound(film: Film) -> list[str]:

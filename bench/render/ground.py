@@ -7,11 +7,22 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from local.addresses import ROOT
+from local.samples import make_missing
+
 _SIDE = 2304  # holds 1080x1920 at every angle
 _LOOP_SECONDS = 6
 _LOOPS = 14
 _TURN_PER_SECOND = 0.15  # radians: the corners move by 5 pixels a frame, no two of them by the same
 _FFMPEG = ("ffmpeg", "-v", "error", "-nostdin", "-y")
+
+
+def ground() -> Path:
+    """The background, made when it is first asked for."""
+    path = ROOT / ".local" / "bench" / "ground.mp4"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    make_missing(path, make_ground)
+    return path
 
 
 def paint_ground() -> npt.NDArray[np.uint8]:

@@ -35,6 +35,11 @@ def compose_with_moviepy(plan: Plan, target: Path) -> None:
     subprocess.run(argv, env=environment, check=True, stdout=subprocess.DEVNULL)
 
 
+def start_moviepy() -> None:
+    """What the composition pays once, however long the video: Python starts, and imports what it composes with."""
+    subprocess.run([str(PYTHON), "-c", "import moviepy"], check=True, stdout=subprocess.DEVNULL)
+
+
 def ffmpeg_with_vmaf() -> str | None:
     """The system's FFmpeg if it measures VMAF, else the one that came with the peers if that does."""
     find = [str(PYTHON), "-c", "import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())"]

@@ -6,19 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpu_runner.captions import CAPTION_BASELINE_Y, VIDEO_HEIGHT, VIDEO_WIDTH, Caption, captions_of
+from gpu_runner.captions import CAPTION_BASELINE_Y, VIDEO_HEIGHT, VIDEO_WIDTH, Caption, captions_of, write_captions
 from gpu_runner.composition import (
     BACKGROUND_FORMATS,
     COVER,
     PICTURE_HEIGHT,
     PICTURE_MARGIN,
     PICTURE_WIDTH,
+    Piece,
     Scene,
+    Sound,
+    join_argv,
+    list_pieces,
+    piece_argv,
     place_background,
 )
 from gpu_runner.encoders import NVENC, X264, VideoEncoder, encodes_a_frame
 from gpu_runner.encoding import Encoding
-from gpu_runner.ffmpeg import measure_video_seconds
+from gpu_runner.ffmpeg import measure_video_seconds, run_ffmpeg
 from gpu_runner.fonts import installed_fonts
 from gpu_runner.soundtrack import join_lines, normalise_line
 from gpu_runner.timeline import FRAME_RATE_HZ, Segment, Side, SpokenLine, Timeline, build_timeline
@@ -40,6 +45,7 @@ __all__ = [
     "Side",
     "VideoEncoder",
     "compose",
+    "compose_by_line",
     "encoder_of",
     "prepare",
 ]
@@ -142,3 +148,23 @@ def compose(film: Film, target: Path, encoder: VideoEncoder) -> None:
         if video.encoder != encoder.name:
             raise SystemExit(f"{encoder.name} failed on the way, and {video.encoder} stepped in: nothing to compare.")
         video.path.replace(target)
+
+
+def compose_by_line(film: Film, target: Path, encoder: VideoEncoder) -> None:
+    """What the runner does with a new film at worst: each line is encoded when it is spoken, a piece of its own."""
+    segments = film.timeline.segments
+    ends = [*(segment.start_frame for segment in segments[1:]), film.frame_count]
+    pieces: list[Piece] = []
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        listed, aac = Path(folder) / "pieces.txt", Path(folder) / "sound.m4a"
+        paths = [listed.with_name(f"piece_{index}.mp4") for index in range(len(segments))]
+        for path, segment, end in zip(paths, segments, ends, strict=True):
+            piece = Piece(segments=(segment,), start_frame=pieces[-1].end_frame if pieces else 0, end_frame=end)
+            pieces.append(piece)
+            captions = path.with_suffix(".ass")
+            write_captions(piece.segments, installed_fonts(), captions)
+            sound = Sound(film.sound, aac) if path is paths[-1] else None
+            argv = piece_argv(film.scene, piece, path, captions=captions, encoder=encoder, sound=sound)
+            run_ffmpeg(argv, total_frames=piece.frame_count, timeout_seconds=_PATIENCE_SECONDS)
+        listed.write_text(list_pieces([(path, piece.frame_count) for path, piece in zip(paths, pieces, strict=True)]))
+        run_ffmpeg(join_argv(listed, aac, target), total_frames=film.frame_count, timeout_seconds=_PATIENCE_SECONDS)

@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from bench.render.floor import FFMPEG
@@ -44,6 +45,13 @@ def frame_count(video: Path) -> int:
     argv = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-count_packets", "-show_entries"]
     argv += ["stream=nb_read_packets", "-of", "csv=p=0", str(video)]
     return int(subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip(",\n"))
+
+
+def require_frames(videos: Iterable[Path], count: int) -> None:
+    """Raises SystemExit unless each video has so many frames: whoever encodes others does other work."""
+    for video in videos:
+        if frame_count(video) != count:
+            raise SystemExit(f"{video.name} has {frame_count(video)} frames instead of {count}: nothing to compare.")
 
 
 def _compare(ffmpeg: str, video: Path, reference: Path, part: str, measure: str) -> str:

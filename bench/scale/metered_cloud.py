@@ -76,7 +76,7 @@ class MeteredCloud:
             paths = os.pathsep.join([str(ROOT), str(ROOT / "functions")])
             environment = metered._environment("runner") | {"PYTHONPATH": paths, "TMPDIR": str(folder)}
             metered._runner = stack.enter_context(served(argv, PORTS.runner, environment))
-            stack.enter_context(metered._triggers_at_their_meter())
+            metered._take_triggers_to_their_meter()
             metered.require_runner()
             yield metered
 
@@ -155,17 +155,16 @@ class MeteredCloud:
         values = process_environment(os.environ) | self._cloud.env
         return values | {"FIRESTORE_EMULATOR_HOST": self.meters[meter].address}
 
-    @contextlib.contextmanager
-    def _triggers_at_their_meter(self) -> Iterator[None]:
-        """The functions' processes that start from now on find Firestore there: this file has the last word."""
+    def _take_triggers_to_their_meter(self) -> None:
+        """The functions' processes that start from now on find Firestore there.
+
+        The suite tells them another address, and only this file has the last word. It belongs to the cloud that runs:
+        each cloud's start writes it whole, so that none finds what this one leaves in it, however it ends.
+        """
         secrets = ROOT / "functions" / ".secret.local"
-        kept = secrets.read_text()
-        write_private(secrets, kept + f"FIRESTORE_EMULATOR_HOST='{self.meters['triggers'].address}'\n")
+        address = self.meters["triggers"].address
+        write_private(secrets, f"{secrets.read_text()}FIRESTORE_EMULATOR_HOST='{address}'\n")
         self._cloud.kill_part("functions")
-        try:
-            yield
-        finally:
-            write_private(secrets, kept)
 
     def _switch_triggers(self, *, on: bool) -> None:
         """Without them nothing follows from a write, then or later: jobs are queued much faster so."""

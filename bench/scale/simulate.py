@@ -4,9 +4,11 @@
 
 A simulation: its figures are those of bench/scale/figures.json, which says of each whether it was measured. What is
 printed is the same on every machine. Recommended is, by one rule, the simplest of the cheapest policies under which 95
-of 100 jobs wait no longer than BOUND_SECONDS (300), and is compared with Terraform's defaults in the last section.
+of 100 jobs wait no longer than BOUND_SECONDS (300), and is compared with Terraform's defaults. That is the section on
+stdout; the tables on the way to it go to stderr.
 """
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -14,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "functions")]
 
-from bench.report import machine, spread
+from bench.report import spread
 from bench.scale.arrivals import DAY_SECONDS
 from bench.scale.choice import AS_CHEAP, Trial, differences, terraform_most_instances, terraform_policy
 from bench.scale.figures import Figures, read_entries
@@ -39,22 +41,28 @@ BOUND_SECONDS = 300.0
 def main() -> None:
     bound = float(sys.argv[1]) if len(sys.argv) > 1 else BOUND_SECONDS
     figures = Figures.read()
+    with contextlib.redirect_stdout(sys.stderr):
+        found = {load: sweep(figures, load) for load in LOADS}
+        print_sweeps(figures, found)
+        print_holding(found)
+        print_bounds(figures, found)
+        passed = print_bursts(figures)
+        print_rate(figures)
+        print_capacity(figures, bound)
+        print_sensitivity(figures, bound)
+    print("## How many instances, by simulation\n")
     print_figures(figures)
-    found = {load: sweep(figures, load) for load in LOADS}
-    print_sweeps(figures, found)
-    print_holding(found)
-    print_bounds(figures, found)
-    passed = print_bursts(figures)
-    print_rate(figures)
-    print_capacity(figures, bound)
-    print_sensitivity(figures, bound)
     print_recommendation(figures, found, bound)
     print(f"\n{deadlines(passed)}")
 
 
 def print_figures(figures: Figures) -> None:
-    print("## What is put in\n\n| figure | value | | source |\n|---|---:|---|---|")
-    for name, entry in read_entries().items():
+    entries = read_entries()
+    kinds = [str(entry["kind"]) for entry in entries.values()]
+    counted = ", ".join(f"{kinds.count(kind)} are {kind}" for kind in sorted(set(kinds)))
+    print(f"Waits and dollars are worth what is put in. Of these {len(kinds)} figures {counted}:\n")
+    print("| figure | value | | source |\n|---|---:|---|---|")
+    for name, entry in entries.items():
         value = entry["value"]
         shown = " ".join(map(str, value)) if isinstance(value, list) else f"{value:.7f}".rstrip("0").rstrip(".")
         print(f"| {name} | {shown} | {entry['kind']} | {entry['source']} |")
@@ -87,8 +95,7 @@ def print_sweeps(figures: Figures, found: dict[int, list[Trial]]) -> None:
 def print_recommendation(figures: Figures, found: dict[int, list[Trial]], bound: float) -> None:
     default = terraform_policy()
     print(
-        f"\n## How many instances, by simulation\n\n{machine()}\n\n"
-        f"Of the policies that wake at once, with a p95 wait of at most {bound:.0f} s and no wait as long as the "
+        f"\nOf the policies that wake at once, with a p95 wait of at most {bound:.0f} s and no wait as long as the "
         f"deadline: the cheapest; or, of those that cost up to {AS_CHEAP:.0%} more, the one with the "
         f"fewest instances always up, then the fewest at most. Terraform's defaults are {describe(default)}. "
         f"The bound is kept with each of {len(SEEDS)} seeds; figures are their median, with the least and the most.\n"

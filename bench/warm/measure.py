@@ -19,7 +19,6 @@ import math
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -36,18 +35,18 @@ sys.path[:0] = [str(ROOT), str(ROOT / "functions")]
 
 from bench.report import machine, spread
 from bench.services import served, services
+from bench.serving import SECRET, function_argv, function_environment
 from bench.warm import bare
 from bench.warm.documents import fill, picture_name
 from bench.warm.operations import READ_OPERATIONS, Ask, Trace, ask_of, reads_of, require_same, trace_operation
 from gcp.clients import firestore
 from local.addresses import BUCKET, HOST, Ports
-from local.environment import product_environment
+from local.bytecode import compile_functions
 from routes import Route, route_of
 
 # Below those that the kernel gives to outgoing connections.
 PORTS = Ports().shifted(17_000)
 FUNCTION_PORT = 23_000
-SECRET = "local-development-" + "m" * 40
 FEW, MANY = 5, 380  # more documents than a page has
 IN_A_ROW = 10
 TARGET = 1.3
@@ -64,6 +63,10 @@ class Batch:
     def p50(self) -> float:
         return statistics.median(self.latencies)
 
+    @property
+    def p99(self) -> float:
+        return statistics.quantiles(self.latencies, n=100)[98]
+
 
 @dataclass
 class Measured:
@@ -78,12 +81,12 @@ class Measured:
         return [found.p50 / floor.p50 for floor, found in self.rounds]
 
     @property
-    def cpu_over_bare(self) -> list[float]:
-        return [found.cpu_seconds / floor.cpu_seconds for floor, found in self.rounds]
+    def p99_over_bare(self) -> list[float]:
+        return [found.p99 / floor.p99 for floor, found in self.rounds]
 
     @property
-    def p99(self) -> float:
-        return statistics.quantiles([each for _, found in self.rounds for each in found.latencies], n=100)[98]
+    def cpu_over_bare(self) -> list[float]:
+        return [found.cpu_seconds / floor.cpu_seconds for floor, found in self.rounds]
 
 
 @dataclass
@@ -137,9 +140,8 @@ def kept(port: int) -> http.client.HTTPConnection:
 
 @contextlib.contextmanager
 def function(target: str, source: Path, port: int, environment: Mapping[str, str]) -> Iterator[psutil.Process]:
-    argv = [str(ROOT / "functions/venv/bin/functions-framework"), "--target", target, "--source", str(source)]
     given = {**environment, "FUNCTION_TARGET": target}
-    with served([*argv, "--host", HOST, "--port", str(port)], port, given, source.parent) as server:
+    with served(function_argv(target, source, port), port, given, source.parent) as server:
         yield server
 
 
@@ -195,28 +197,28 @@ def report(measured: Sequence[Measured], options: argparse.Namespace) -> None:
         f"{options.limit + MANY} documents. Over bare, the same reads and nothing else: median (least to most).\n"
     )
     reading = [each for each in measured if each.trace.asked]
-    print_table("bare", reading)
+    print_table(reading)
     others = [each for each in measured if not each.trace.asked]
     if others:
         print(
             "\nThese read no document: `get_picture` reads an object of the bucket, and what `get_health` found it "
             "tells for some seconds. Bare reads that object and nothing else, or only says one word.\n"
         )
-        print_table("bare", others)
+        print_table(others)
     if reading:
         print(f"\n{conclusion(reading, options)}")
 
 
-def print_table(floor: str, measured: Sequence[Measured]) -> None:
-    print(f"| operation | reads | writes | CPU ms | CPU over {floor} | p50 over {floor} | p50 ms | p99 ms |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+def print_table(measured: Sequence[Measured]) -> None:
+    print("| operation | reads | writes | CPU over bare | p50 over bare | p99 over bare | CPU ms | p50 ms | p99 ms |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
     for each in measured:
-        cpu = statistics.median(found.cpu_seconds for _, found in each.rounds) * 1000
-        p50 = statistics.median(found.p50 for _, found in each.rounds) * 1000
-        print(
-            f"| `{each.route.function}` | {each.trace.reads} | {each.trace.writes} | {cpu:.1f} "
-            f"| {spread(each.cpu_over_bare)} | {spread(each.p50_over_bare)} | {p50:.1f} | {each.p99 * 1000:.1f} |"
-        )
+        batches = [found for _, found in each.rounds]
+        ratios = map(spread, (each.cpu_over_bare, each.p50_over_bare, each.p99_over_bare))
+        seconds = ((batch.cpu_seconds, batch.p50, batch.p99) for batch in batches)
+        medians = [f"{statistics.median(column) * 1000:.1f}" for column in zip(*seconds, strict=True)]
+        cells = [f"`{each.route.function}`", str(each.trace.reads), str(each.trace.writes), *ratios, *medians]
+        print(f"| {' | '.join(cells)} |")
 
 
 def conclusion(reading: Sequence[Measured], options: argparse.Namespace) -> str:
@@ -243,17 +245,13 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=20)
     options = parser.parse_args()
     names = options.operations or [route.function for route in READ_OPERATIONS]
-    secrets = dict.fromkeys(("JWT_SECRET", "ADDRESS_HASH_KEY", "WEB_API_KEY"), SECRET)
-    product = product_environment(PORTS, secrets, {})
-    environment = product | {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "THREADS": "16"}
-    environment |= {"NO_GCE_CHECK": "true", "FIREBASE_CONFIG": "{}", "FUNCTION_SIGNATURE_TYPE": "http"}
-    compiled = [sys.executable, "-m", "local.bytecode"]
-    subprocess.run(compiled, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    environment = function_environment(PORTS)
+    compile_functions(ROOT)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         with services(PORTS, scratch, with_accounts=True):
             # Operations are called in this process too, to see what they ask.
-            os.environ.update(product)
+            os.environ.update(environment)
             upload = f"{PORTS.url('storage')}/upload/storage/v1/b/{BUCKET}/o"
             picture = {"uploadType": "media", "name": picture_name(0)}
             requests.post(upload, params=picture, data=b"p" * 200_000, timeout=30).raise_for_status()

@@ -1,29 +1,25 @@
 """What each operation reads from and writes to Firestore, and that this does not grow with what is there."""
 
 import math
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from accounts.users import User
-from activities.activity import Activity, ActivityType
-from characters.character import Character, Recording, VoiceConfig
 from config import platform
 from config.platform import effective_config
-from contracts.background import BackgroundStatus, BackgroundVideo, background_id
-from contracts.video_job import JobStatus, VideoJob
 from gcp import clients
 from gcp.settings import settings
 from local.addresses import ROOT
 from local.writer_server import Desk
 from routes import ROUTES
-from scripts.script import DialogueLine, Script
 from tests.functions.accounts.conftest import PASSWORD, FirebaseAuth
 from tests.functions.characters.conftest import Forms, Send
 from tests.functions.costs.counting import Counted, count_calls
-from tests.functions.things import NOW, PICTURES, PROMPT, RECORDING
+from tests.functions.costs.documents import LINES, TWO, character_id, documents, script_id
+from tests.functions.things import NOW, PROMPT
 from tests.functions.videos.conftest import RenderQueue
 from videos.jobs import start_job
 
@@ -49,17 +45,7 @@ class Request(NamedTuple):
     is_signed_in: bool = True
 
 
-def script_id(number: int) -> str:
-    return f"{number:032x}"
-
-
-def character_id(number: int) -> str:
-    return f"character{number}"
-
-
 SCRIPT, JOB, CHARACTER = script_id(1), script_id(1), character_id(1)
-TWO = [character_id(0), character_id(1)]
-LINES = [{"speaker": TWO[0], "text": "Tea?"}, {"speaker": TWO[1], "text": "Tea."}]
 STARTED_JOB = "f" * 32
 SIGN_IN = {"email": "new@example.com", "password": PASSWORD}
 
@@ -160,62 +146,6 @@ def fill(db: "Client", user_id: str, number: int) -> None:
     stars = {character_id(each): NOW for each in range(number) if each != 1}
     writer.set(db.document("stars", user_id), {"characters": stars})
     writer.close()  # type: ignore[no-untyped-call]  # the package leaves it so
-
-
-def documents(user_id: str, number: int, moment: datetime) -> Sequence[tuple[str, dict[str, object]]]:
-    """One of each kind, by its path."""
-    owner = {"owner_id": user_id, "created_at": moment, "updated_at": moment}
-    character = Character(
-        id=character_id(number),
-        display_name="Tom",
-        config=VoiceConfig(),
-        recording=Recording(object_name=RECORDING, duration_seconds=8.0),
-        images={"0": PICTURES[0]},
-        next_image_key=1,
-        output_prefix="tom",
-        owner_name="Ann",
-        **owner,  # type: ignore[arg-type]  # what all have
-    )
-    script = Script(
-        id=script_id(number),
-        selected_characters=tuple(TWO),
-        original_prompt=PROMPT,
-        dialogue=tuple(DialogueLine.model_validate(line) for line in LINES),
-        video_job_id=script_id(number),
-        **owner,  # type: ignore[arg-type]  # as above
-    )
-    job = VideoJob(
-        job_id=script_id(number),
-        script_id=script_id(number),
-        user_id=user_id,
-        title=PROMPT,
-        status=JobStatus.FAILED,
-        price_tokens=1,
-        background_video="sea.mp4",
-        created_at=moment,
-        deadline_at=moment,
-    )
-    background = BackgroundVideo(
-        name=f"sea{number}.mp4",
-        status=BackgroundStatus.LISTED,
-        object_name=f"library/{number:032x}.mp4",
-        thumbnail_object=PICTURES[0],
-        duration_seconds=9.0,
-        width=1080,
-        height=1920,
-        source_object=f"backgrounds/sea{number}.mp4",
-        source_generation=1,
-        created_at=moment,
-        updated_at=moment,
-    )
-    activity = Activity(type=ActivityType.SCRIPT_CREATED, message="Script created", timestamp=moment)
-    return (
-        (f"characters/{character.id}", character.to_document()),
-        (f"scripts/{script.id}", script.to_document()),
-        (f"videoJobs/{job.job_id}", job.to_document()),
-        (f"backgrounds/{background_id(background.name)}", background.to_document()),
-        (f"users/{user_id}/activities/a{number}", activity.to_document()),
-    )
 
 
 def table(costs: dict[str, tuple[int, int]]) -> str:
