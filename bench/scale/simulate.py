@@ -59,8 +59,8 @@ def main() -> None:
 def print_figures(figures: Figures) -> None:
     entries = read_entries()
     kinds = [str(entry["kind"]) for entry in entries.values()]
-    counted = ", ".join(f"{kinds.count(kind)} are {kind}" for kind in sorted(set(kinds)))
-    print(f"Waits and dollars are worth what is put in. Of these {len(kinds)} figures {counted}:\n")
+    counted = ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds)))
+    print(f"Waits and dollars are worth what is put in. Of the {len(kinds)} figures, {counted}:\n")
     print("| figure | value | | source |\n|---|---:|---|---|")
     for name, entry in entries.items():
         value = entry["value"]
