@@ -39,7 +39,11 @@ def served(argv: list[str], port: int, environment: Mapping[str, str], cwd: Path
 
 @contextlib.contextmanager
 def services(ports: Ports, scratch: Path, *, with_accounts: bool = False) -> Iterator[None]:
-    """Firestore, Cloud Storage and the writer serve, and with accounts Firebase Auth and Cloud Tasks as well."""
+    """Firestore, Cloud Storage and the writer serve, and with accounts Firebase Auth and Cloud Tasks as well.
+
+    From then on SIGTERM ends the benchmark as Ctrl-C does, with all that it has started.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     python = [sys.executable, "-m"]
     java = [str(find_java(ROOT / ".venv") or "java"), "-cp", str(firestore_jar())]
     java += ["com.google.cloud.datastore.emulator.firestore.CloudFirestore", "--host", HOST]
