@@ -42,6 +42,8 @@ _TEXTS = (
 _LINE_ASKED, _VIDEO_UPLOADED = b"/queue/join", b'"name": "videos/'
 
 _COMPLETED = (Answer(200, "completed"), JobStatus.COMPLETED, 1)
+# What FFmpeg is given for the line that is encoded while the next is spoken, and for the one encoded after all.
+_PIECES = ("captions_0.ass", "captions_1.ass")
 
 StartRunner = Callable[..., RealRunner]
 
@@ -200,12 +202,13 @@ def test_a_runner_takes_the_voice_of_its_own_along(
     assert (alive, answer.result(), given_back(db, job)) == ([], Answer(503, "stopped"), True)
 
 
+@pytest.mark.parametrize("captions", _PIECES)
 def test_a_runner_that_encodes_gives_its_job_back(
-    db: Client, job: VideoJob, start_runner: StartRunner, voice: str
+    db: Client, job: VideoJob, start_runner: StartRunner, voice: str, captions: str
 ) -> None:
     runner = start_runner(F5_TTS_URL=voice)
     answer = runner.deliver("/render", VideoTask(job_id=job.job_id))
-    runner.wait_for_ffmpeg("captions.ass")
+    runner.wait_for_ffmpeg(captions)
 
     alive = runner.end()
 
@@ -260,12 +263,13 @@ def test_a_job_that_is_cancelled_while_it_is_spoken_is_left(
     assert stored_job(db, job.job_id) == cancelled
 
 
+@pytest.mark.parametrize("captions", _PIECES)
 def test_a_job_that_is_cancelled_while_it_is_encoded_loses_its_ffmpeg(
-    db: Client, bucket: Bucket, job: VideoJob, start_runner: StartRunner, voice: str
+    db: Client, bucket: Bucket, job: VideoJob, start_runner: StartRunner, voice: str, *, captions: str
 ) -> None:
     runner = start_runner(F5_TTS_URL=voice)
     answer = runner.deliver("/render", VideoTask(job_id=job.job_id))
-    (encoder,) = runner.wait_for_ffmpeg("captions.ass")
+    (encoder,) = runner.wait_for_ffmpeg(captions)
     encoder.suspend()  # however quick the machine, it must be ended and not have ended
 
     cancel_job(db, job.job_id, datetime.now(UTC))
