@@ -85,13 +85,17 @@ def prepare(db: Client, ports: Ports, this: Round) -> None:
         identity = Identity(user, "Ann", f"{user}@example.com", has_password=True)
         ensure_user(db, identity, InitialTokens(20, this.secret), now=now)
     sign_up = f"{ports.url('auth')}/identitytoolkit.googleapis.com/v1/projects/{PROJECT_ID}/accounts"
-    account = {"email": f"login{this.number}@example.com", "password": PASSWORD, "displayName": "Ann"}
-    requests.post(sign_up, json=account, headers={"Authorization": "Bearer owner"}, timeout=30).raise_for_status()
+    for user in (this.user, f"login{this.number}"):
+        account = {"localId": user, "email": f"{user}@example.com", "password": PASSWORD, "displayName": "Ann"}
+        requests.post(sign_up, json=account, headers={"Authorization": "Bearer owner"}, timeout=30).raise_for_status()
     background = BackgroundVideo(
         name="sea.mp4",
         status=BackgroundStatus.LISTED,
         object_name=f"library/{'e' * 32}.mp4",
         duration_seconds=9.0,
+        width=1080,
+        height=1920,
+        thumbnail_object=f"images/backgrounds/{'f' * 32}.png",
         source_object="backgrounds/sea.mp4",
         source_generation=1,
         created_at=now,
@@ -286,6 +290,6 @@ def _object_event() -> Ask:
 
 
 def functions() -> list[str]:
-    """Every function, those of the API first and in the order of the route table."""
+    """Every function that answers at once, those of the API first and in the order of the route table."""
     api = [route.function for route in ROUTES]
-    return [*api, *(name for name in sorted(main.FUNCTIONS) if name not in api)]
+    return [*api, *(name for name in sorted(main.FUNCTIONS) if name not in {*api, "watch_identities"})]
