@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Event
 
+import psutil
 import requests
 from google.cloud.firestore import FieldFilter
 
@@ -125,9 +126,12 @@ class FunctionsKiller:
         return Start(cast, script_id, self.scene.background)
 
     def _kill(self) -> int:
-        processes = len(list(self.scene.cloud._function_processes()))
+        """How many there were. The suite has noticed that they are gone, and passes no further request to them."""
+        processes = list(self.scene.cloud._function_processes())
         self.scene.cloud.kill_part("functions")
-        return processes
+        _, left = psutil.wait_procs(processes, timeout=10)
+        assert not left
+        return len(processes)
 
     def _started_is_logged(self, cast: Cast) -> bool:
         stored = self.scene.books.db.collection("users", cast.user_id, "activities").stream()
